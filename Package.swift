@@ -1,0 +1,66 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Freestanding targets are compiled twice: for the host by SwiftPM, and for the kernel by the
+// CompileKernel plugin (Embedded Swift -> LLVM IR -> eBPF object). A folder named `Kernel` or `Host`
+// inside such a target holds the few lines that differ between the two worlds.
+func freestanding(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(
+    name: name, dependencies: dependencies, exclude: hasKernelFolder.contains(name) ? ["Kernel"] : [])
+}
+let hasKernelFolder: Set<String> = ["Wire", "BPFKernel"]
+
+let package = Package(
+  name: "apus",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "apus", targets: ["apus"]),
+    .library(name: "BPF", targets: ["BPF"]),
+    .library(name: "KernelSockets", targets: ["KernelSockets"]),
+    .plugin(name: "CompileKernel", targets: ["CompileKernel"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    // Kernel and host.
+    freestanding("Wire"),
+    freestanding("HTTPHead", ["Wire"]),
+    freestanding("Contract"),
+    freestanding("BPFKernel"),
+    freestanding("KernelSockets", ["Wire", "BPFKernel"]),
+    freestanding("KernelServer", ["Wire", "HTTPHead", "Contract", "BPFKernel", "KernelSockets"]),
+
+    // The eBPF object of KernelServer, embedded.
+    .target(
+      name: "KernelServerObject", dependencies: ["KernelServer"],
+      plugins: [.plugin(name: "CompileKernel")]),
+    .plugin(name: "CompileKernel", capability: .buildTool(), dependencies: ["BPFBuild"]),
+    .executableTarget(
+      name: "BPFBuild",
+      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
+    // Host only.
+    .target(name: "CBPF"),
+    .target(name: "BPF", dependencies: ["CBPF"]),
+    .target(
+      name: "ApusServer",
+      dependencies: [
+        "BPF", "Contract", "HTTPHead", "KernelServerObject", "Wire",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
+    .executableTarget(
+      name: "apus",
+      dependencies: [
+        "ApusServer",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,54 @@
+/// What an object of the cache is known by.
+struct ObjectKey: Hashable, Sendable {
+  /// The site, as the kernel part tells it from Host.
+  var site: UInt16
+  /// The path of the request target exactly as sent, without a query.
+  var path: [UInt8]
+}
+
+/// A request for an object: its key and the Host value it came with.
+struct ObjectRequest: Sendable {
+  var key: ObjectKey
+  var host: [UInt8]
+}
+
+/// A name in a directory that an answer depends on. Whatever happens to the name (created, changed, replaced,
+/// moved, removed) makes the answer doubtful.
+struct NameDependency: Hashable, Sendable {
+  /// Absolute path of the directory, without symbolic links.
+  var directory: String
+  /// `nil`: every name in the directory.
+  var name: String?
+}
+
+/// An answer ready to be stored: the response head for each kind of request, and the body they share.
+struct ComposedObject: Sendable {
+  struct Head: Sendable, Equatable {
+    /// From the status line to the empty line; the Date value's 29 bytes are whatever they are.
+    var bytes: [UInt8]
+    /// Where the Date value begins, if there is one.
+    var dateOffset: Int?
+  }
+
+  /// By `VariantIndex`; `nil` where such a request must be handed over.
+  var heads: [Head?]
+  var body: [UInt8]
+}
+
+/// Why an origin gives no object to store; the user-mode half answers such a request.
+enum OriginRefusal: Error, Equatable {
+  /// Never worth storing as things are: no such file, too large, not allowed by its own cache rules.
+  case notStorable(String)
+  /// The file was written moments ago: worth another try after so many milliseconds.
+  case notQuiet(retryAfter_ms: Int)
+  case failed(String)
+}
+
+/// Where objects come from: a document root, or the answers of a server behind.
+protocol Origin: Sendable {
+  /// Composes the answer to a request.
+  ///
+  /// - Parameter watch: called with every name the answer depends on, *before* the name is looked up, so that no
+  ///   change between looking and storing goes unseen. Throws when the name cannot be watched.
+  func compose(_ request: ObjectRequest, watch: (NameDependency) throws -> Void) throws -> ComposedObject
+}

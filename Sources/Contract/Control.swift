@@ -1,0 +1,73 @@
+/// What the daemon tells the kernel part, one value in shared memory. 64 bytes.
+public struct Control {
+  /// CLOCK_MONOTONIC of the last heartbeat, written by the task that drains file-change events, after draining.
+  public var heartbeat_ns: UInt64 = 0
+  /// CLOCK_REALTIME minus CLOCK_MONOTONIC, so that the kernel part knows the second its Date must name.
+  public var realtimeOffset_ns: Int64 = 0
+  /// Two keys of SYN cookies (SipHash-2-4, 128 bits each); `cookieKeySlot` says which one signs new cookies.
+  public var cookieKey0: (UInt64, UInt64) = (0, 0)
+  public var cookieKey1: (UInt64, UInt64) = (0, 0)
+  /// Seed of the hash of paths: an attacker chooses paths, so it must not be guessable.
+  public var pathSeed: UInt64 = 0
+  public var cookieKeySlot: UInt32 = 0
+  /// 1 on a clean stop: no new connections, every request is handed over.
+  public var draining: UInt32 = 0
+  public init() {}
+}
+
+/// The text of one second's Date, entry `second % Limits.datesKept_s` of its map. 48 bytes.
+public struct DateEntry {
+  /// The second (CLOCK_REALTIME) this entry is for; any other value means that the text is not there.
+  public var second: UInt64 = 0
+  /// IMF-fixdate, 29 bytes, then zeros.
+  public var text: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+  /// Ones' complement sum of the text as if it began at an even offset, folded, as loaded from memory.
+  public var checksum: UInt32 = 0
+  public var reserved: UInt32 = 0
+  public init() {}
+
+  public static var textOffset: Int { 8 }
+  public static var textLength: Int { 29 }
+}
+
+/// A local address and port the kernel part answers for; key of the listeners map. 8 bytes, network byte order.
+public struct ListenerKey: Hashable, Sendable {
+  public var address: UInt32
+  public var port: UInt16
+  public var reserved: UInt16 = 0
+  public init(address: UInt32, port: UInt16) {
+    self.address = address
+    self.port = port
+  }
+}
+
+/// What stands behind a listener address. 16 bytes.
+public struct Listener {
+  /// Where the server that takes handed-over connections listens (network byte order).
+  public var backendAddress: UInt32
+  public var backendPort: UInt16
+  public var flags: UInt16
+  /// The site of requests whose Host is not in the sites map.
+  public var defaultSite: UInt16
+  public var reserved: UInt16 = 0
+  public var reserved2: UInt32 = 0
+
+  /// The server behind listens on the listener's own address: a new connection may be left to the kernel.
+  public static var ownAddress: UInt16 { 1 }
+  /// The Host field selects the site; a Host not in the sites map is handed over.
+  public static var siteByHost: UInt16 { 2 }
+
+  public init(backendAddress: UInt32, backendPort: UInt16, flags: UInt16, defaultSite: UInt16) {
+    self.backendAddress = backendAddress
+    self.backendPort = backendPort
+    self.flags = flags
+    self.defaultSite = defaultSite
+  }
+}
+
+/// A Host value as sent, padded with zeros; key of the sites map. 64 bytes.
+public struct HostKey {
+  public var words: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) =
+    (0, 0, 0, 0, 0, 0, 0, 0)
+  public init() {}
+}

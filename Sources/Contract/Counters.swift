@@ -1,0 +1,75 @@
+/// Everything the kernel part counts: one array of 64-bit words a CPU, in three parts.
+
+/// Why a request went to the server behind. The raw value is the place in the counters.
+public enum HandoverReason: UInt32, CaseIterable, Sendable {
+  case noObject = 0
+  case staleHeartbeat
+  case draining
+  case method
+  case version
+  case target
+  case query
+  case headMalformed
+  case headTooLong
+  case headIncomplete
+  case pipelined
+  case hostMissing
+  case hostUnknown
+  case conditional
+  case field
+  case connectionField
+  case encoding
+  case variant
+  case segmentTooSmall
+  case windowTooSmall
+  case urgent
+  case objectChanged
+  case date
+
+  public static var count: Int { 32 }
+}
+
+/// Why a packet was dropped; the client sends it again where that matters.
+public enum DropReason: UInt32, CaseIterable, Sendable {
+  case handshakeAcknowledgement = 0
+  case acknowledgement
+  case checksum
+  case outOfOrder
+  case unacknowledged
+  case notYetAccepted
+  case tornObject
+  case handoverRefused
+  case noListener
+  case reset
+  case full
+  case packet
+
+  public static var count: Int { 16 }
+}
+
+/// Everything else.
+public enum Counter: UInt32, CaseIterable, Sendable {
+  /// Answers given, retransmissions not among them.
+  case hits = 0
+  case notModified
+  case retransmissions
+  case handshakes
+  case acknowledgements
+  case challenges
+  case resets
+  case finishes
+  case handovers
+  case missEvents
+  case missEventsSuppressed
+  case missEventsLost
+  case leftToKernel
+
+  public static var count: Int { 16 }
+}
+
+/// Places in the counters: counters first, then hand-overs, then drops.
+public enum CounterLayout {
+  public static var handovers: Int { Counter.count }
+  public static var drops: Int { Counter.count &+ HandoverReason.count }
+  public static var count: Int { Counter.count &+ HandoverReason.count &+ DropReason.count }
+}

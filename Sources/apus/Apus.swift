@@ -1,0 +1,2 @@
+@main
+struct Apus { static func main() {} }
