@@ -28,7 +28,7 @@ let package = Package(
   targets: [
     // Kernel and host.
     freestanding("Wire"),
-    freestanding("HTTPHead", ["Wire"]),
+    freestanding("HTTPHead", ["Wire", "Contract"]),
     freestanding("Contract"),
     freestanding("BPFKernel"),
     freestanding("KernelSockets", ["Wire", "BPFKernel"]),

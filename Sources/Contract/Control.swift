@@ -1,5 +1,5 @@
 /// What the daemon tells the kernel part, one value in shared memory. 64 bytes.
-public struct Control {
+public struct Control: Sendable, BitwiseCopyable {
   /// CLOCK_MONOTONIC of the last heartbeat, written by the task that drains file-change events, after draining.
   public var heartbeat_ns: UInt64 = 0
   /// CLOCK_REALTIME minus CLOCK_MONOTONIC, so that the kernel part knows the second its Date must name.
@@ -16,7 +16,7 @@ public struct Control {
 }
 
 /// The text of one second's Date, entry `second % Limits.datesKept_s` of its map. 48 bytes.
-public struct DateEntry {
+public struct DateEntry: Sendable, BitwiseCopyable {
   /// The second (CLOCK_REALTIME) this entry is for; any other value means that the text is not there.
   public var second: UInt64 = 0
   /// IMF-fixdate, 29 bytes, then zeros.
@@ -31,7 +31,7 @@ public struct DateEntry {
 }
 
 /// A local address and port the kernel part answers for; key of the listeners map. 8 bytes, network byte order.
-public struct ListenerKey: Hashable, Sendable {
+public struct ListenerKey: Hashable, Sendable, BitwiseCopyable {
   public var address: UInt32
   public var port: UInt16
   public var reserved: UInt16 = 0
@@ -42,7 +42,7 @@ public struct ListenerKey: Hashable, Sendable {
 }
 
 /// What stands behind a listener address. 16 bytes.
-public struct Listener {
+public struct Listener: Sendable, BitwiseCopyable {
   /// Where the server that takes handed-over connections listens (network byte order).
   public var backendAddress: UInt32
   public var backendPort: UInt16
@@ -66,7 +66,7 @@ public struct Listener {
 }
 
 /// A Host value as sent, padded with zeros; key of the sites map. 64 bytes.
-public struct HostKey {
+public struct HostKey: Sendable, BitwiseCopyable {
   public var words: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) =
     (0, 0, 0, 0, 0, 0, 0, 0)
   public init() {}

@@ -12,18 +12,18 @@ public enum HandoverReason: UInt32, CaseIterable, Sendable {
   case headMalformed
   case headTooLong
   case headIncomplete
+  /// Something follows the head in its segment.
   case pipelined
   case hostMissing
   case hostUnknown
   case conditional
   case field
   case connectionField
-  case encoding
   case variant
   case segmentTooSmall
   case windowTooSmall
-  case urgent
-  case objectChanged
+  /// Urgent data, or TCP options that were not agreed on.
+  case segment
   case date
 
   public static var count: Int { 32 }
@@ -36,8 +36,12 @@ public enum DropReason: UInt32, CaseIterable, Sendable {
   case checksum
   case outOfOrder
   case unacknowledged
+  /// The connection is given away, but its socket is not there yet.
   case notYetAccepted
+  /// The object changed while it was copied.
   case tornObject
+  /// A request sent again is not the one that was answered.
+  case repeatedDiffers
   case handoverRefused
   case noListener
   case reset

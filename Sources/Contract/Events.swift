@@ -5,7 +5,7 @@ public enum EventKind {
 }
 
 /// A miss. 336 bytes: the header, then the Host value and the path as they were sent.
-public struct MissEvent {
+public struct MissEvent: Sendable, BitwiseCopyable {
   public var kind: UInt16 = 0
   public var site: UInt16 = 0
   public var hostLength: UInt16 = 0

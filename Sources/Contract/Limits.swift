@@ -22,6 +22,8 @@ public enum Limits {
   public static var recordAlignment: Int { 64 }
   /// Default memory budget of the object store, a power of two.
   public static var arenaBytesDefault: Int { 64 << 20 }
+  /// The arena's mapping goes on behind its last record, so that no offset a record holds leads out of it.
+  public static var arenaSlackBytes: Int { 128 << 10 }
   /// Buckets of the index, a power of two; a bucket has `IndexBucket.slotCount` entries.
   public static var indexBucketsMax: Int { 65_536 }
   /// Sites (values of Host that select different objects) the kernel part can tell apart.

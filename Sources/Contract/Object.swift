@@ -22,7 +22,7 @@ public struct IndexBucket {
 
 /// How one kind of request is answered: the response head to send for it. 8 bytes.
 /// A `headLength` of 0 says that there is none: such a request is handed over.
-public struct ResponseVariant {
+public struct ResponseVariant: Sendable, BitwiseCopyable {
   /// Bytes from the start of the record to the head; the head ends with its empty line.
   public var headOffset: UInt16 = 0
   public var headLength: UInt16 = 0
@@ -46,7 +46,7 @@ public enum VariantIndex {
 
 /// The header of a record, 64 bytes. Behind it: the path (padded with zeros to a multiple of 8), the response
 /// heads, the body, in any order the offsets say.
-public struct ObjectRecord {
+public struct ObjectRecord: Sendable, BitwiseCopyable {
   /// Odd while the daemon writes the record; never the same even value twice for what the arena holds.
   public var generation: UInt32 = 0
   /// CLOCK_MONOTONIC seconds of the last answer from this record; the one field the kernel part writes.
@@ -57,10 +57,9 @@ public struct ObjectRecord {
   public var pathLength: UInt16 = 0
   public var bodyOffset: UInt16 = 0
   public var bodyLength: UInt16 = 0
-  public var variants:
-    (ResponseVariant, ResponseVariant, ResponseVariant, ResponseVariant) = (
-      ResponseVariant(), ResponseVariant(), ResponseVariant(), ResponseVariant()
-    )
+  public var variants: (ResponseVariant, ResponseVariant, ResponseVariant, ResponseVariant) = (
+    ResponseVariant(), ResponseVariant(), ResponseVariant(), ResponseVariant()
+  )
   public var reserved: UInt64 = 0
   public init() {}
 

@@ -1,10 +1,13 @@
+import Wire
+
 /// The four-tuple of a connection as its packets from the client carry it; key of the connections map.
 /// 12 bytes, network byte order.
-public struct FlowKey: Hashable, Sendable {
+public struct FlowKey: Hashable, Sendable, BitwiseCopyable {
   public var remoteAddress: UInt32
   public var localAddress: UInt32
   public var remotePort: UInt16
   public var localPort: UInt16
+  @inline(__always)
   public init(remoteAddress: UInt32, localAddress: UInt32, remotePort: UInt16, localPort: UInt16) {
     self.remoteAddress = remoteAddress
     self.localAddress = localAddress
@@ -15,6 +18,7 @@ public struct FlowKey: Hashable, Sendable {
 
 /// The states of a connection the kernel part holds. `none` is the absence of an entry.
 public enum ConnectionState {
+  public static var none: UInt8 { 0 }
   /// Everything sent is acknowledged; the next segment at `receiveNext` is a request.
   public static var idle: UInt8 { 1 }
   /// A response is sent and not yet acknowledged.
@@ -25,30 +29,42 @@ public enum ConnectionState {
   public static var handedOver: UInt8 { 4 }
 }
 
-/// What the kernel part remembers of a connection (RFC 9293 section 3.3.1 names in comments). 40 bytes.
-public struct Connection {
-  /// RCV.NXT: the next sequence number expected from the client.
-  public var receiveNext: UInt32 = 0
+/// What the kernel part remembers of a connection. 40 bytes.
+public struct Connection: BitwiseCopyable {
+  /// RCV.NXT (RFC 9293 section 3.3.1): the next sequence number expected from the client.
+  public var receiveNext = SequenceNumber(0)
   /// SND.NXT: the next sequence number to send.
-  public var sendNext: UInt32 = 0
-  /// Where the last answered request began; `receiveNext` of that moment is its end.
-  public var requestSequence: UInt32 = 0
-  /// Where its response began.
-  public var responseSequence: UInt32 = 0
-  /// Generation of the record it was answered from: a retransmission repeats those bytes or none.
+  public var sendNext = SequenceNumber(0)
+  /// Where the last answered request began, and where its response did.
+  public var requestSequence = SequenceNumber(0)
+  public var responseSequence = SequenceNumber(0)
+  /// Generation of the object it was answered from: a retransmission repeats those bytes or none.
   public var generation: UInt32 = 0
   /// CLOCK_REALTIME second its Date named.
   public var responseSecond: UInt32 = 0
-  /// CLOCK_MONOTONIC seconds of the last segment that was in order.
-  public var lastSeen_s: UInt32 = 0
+  /// CLOCK_MONOTONIC second of the last answer.
+  public var lastAnswer_s: UInt32 = 0
   /// Requests answered on this connection.
   public var answered: UInt32 = 0
   /// The largest segment the client takes, in bytes without headers.
   public var segmentSizeMax: UInt16 = 0
+  /// Bytes of the last answered request.
   public var requestLength: UInt16 = 0
-  public var state: UInt8 = 0
+  public var state: UInt8 = ConnectionState.none
   /// 1: the client's FIN has been received.
   public var peerClosed: UInt8 = 0
   public var reserved: UInt16 = 0
-  public init() {}
+
+  @inline(__always) public init() {}
+
+  /// The connection a right cookie speaks of, before its first request.
+  @inline(__always)
+  public init(receiveNext: SequenceNumber, sendNext: SequenceNumber, segmentSizeMax: UInt16) {
+    self.receiveNext = receiveNext
+    self.sendNext = sendNext
+    self.segmentSizeMax = segmentSizeMax
+    requestSequence = receiveNext
+    responseSequence = sendNext
+    state = ConnectionState.idle
+  }
 }

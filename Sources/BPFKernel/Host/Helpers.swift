@@ -1,0 +1,66 @@
+/// The helper functions on the host: they act on the simulated kernel. What each one does is said in the file of
+/// this name for the kernel.
+enum Helper {
+  typealias Pointer = UnsafeRawPointer
+  typealias MutablePointer = UnsafeMutableRawPointer
+
+  private static var kernel: SimulatedKernel { SimulatedKernel.current }
+
+  static func mapLookup(_ map: Pointer, _ key: Pointer) -> MutablePointer? { kernel.value(map, key: key) }
+  static func mapUpdate(_ map: Pointer, _ key: Pointer, _ value: Pointer, _ flags: UInt64) -> Int64 {
+    kernel.update(map, key: key, value: value)
+  }
+  static func mapDelete(_ map: Pointer, _ key: Pointer) -> Int64 { kernel.remove(map, key: key) }
+  static func coarseTime_ns() -> UInt64 { kernel.time_ns }
+
+  static func storeBytes(_ context: MutablePointer, _ offset: UInt32, _ from: Pointer, _ length: UInt32) -> Int64 {
+    let end = Int(offset) + Int(length)
+    guard end <= kernel.packet.count else { return -14 }
+    kernel.packet.replaceSubrange(
+      Int(offset)..<end, with: UnsafeRawBufferPointer(start: from, count: Int(length)))
+    return 0
+  }
+  static func loadBytes(_ context: Pointer, _ offset: UInt32, _ to: MutablePointer, _ length: UInt32) -> Int64 {
+    let end = Int(offset) + Int(length)
+    guard end <= kernel.packet.count else { return -14 }
+    kernel.packet[Int(offset)..<end].withUnsafeBytes { to.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    return 0
+  }
+  static func changeTail(_ context: MutablePointer, _ length: UInt32) -> Int64 {
+    let missing = Int(length) - kernel.packet.count
+    if missing > 0 {
+      kernel.packet.append(contentsOf: repeatElement(0, count: missing))
+    } else {
+      kernel.packet.removeLast(-missing)
+    }
+    context.storeBytes(of: length, toByteOffset: 0, as: UInt32.self)
+    return 0
+  }
+  static func pullData(_ context: MutablePointer, _ length: UInt32) -> Int64 { 0 }
+  static func redirect(_ interfaceIndex: UInt32) -> Int64 { 7 }
+
+  static func checksum(_ bytes: Pointer, _ length: UInt32, _ seed: UInt32) -> Int64 {
+    var sum = UInt64(seed)
+    for offset in stride(from: 0, to: Int(length), by: 4) {
+      sum += UInt64(bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+    while sum >> 32 != 0 { sum = (sum & 0xffff_ffff) + (sum >> 32) }
+    return Int64(sum)
+  }
+
+  static func lookupSocket(_ context: MutablePointer, _ tuple: Pointer, _ size: UInt32) -> MutablePointer? {
+    kernel.socket(tuple.loadUnaligned(as: SocketTuple.self))
+  }
+  static func releaseSocket(_ socket: MutablePointer) { kernel.release(socket) }
+  static func tcpSocket(_ socket: MutablePointer) -> MutablePointer? { socket }
+  static func ringOutput(_ ring: Pointer, _ data: Pointer, _ length: UInt64) -> Int64 {
+    kernel.events.append(Array(UnsafeRawBufferPointer(start: data, count: Int(length))))
+    return 0
+  }
+  static func assignRequestSocket(
+    _ context: MutablePointer, _ listener: MutablePointer, _ attributes: Pointer, _ size: Int32
+  ) -> Int32 {
+    kernel.assign(attributes.load(as: RequestSocketAttributes.self))
+  }
+  static func checksumBits(_ context: MutablePointer) -> UInt8 { kernel.checksumState }
+}

@@ -1,0 +1,148 @@
+/// A kernel for one program at a time, in memory: the maps, one packet, the sockets a look-up finds. Tests run the
+/// kernel part's own sources against it and compare the outcome with that of the real kernel.
+///
+/// Not for several threads: whoever uses it runs its tests one after the other.
+public final class SimulatedKernel {
+  nonisolated(unsafe) static var current = SimulatedKernel()
+
+  /// CLOCK_MONOTONIC as the program sees it.
+  public var time_ns: UInt64 = 1_000_000_000_000
+  /// What the next packet says of its checksum: CHECKSUM_NONE (0) to CHECKSUM_PARTIAL (3).
+  public var checksumState: UInt8 = 0
+  /// Local addresses and ports with a listener.
+  public var listeners: [(address: UInt32, port: UInt16)] = []
+  /// Connections the kernel has a socket for.
+  public var connections: [SocketTuple] = []
+  /// What bpf_sk_assign_tcp_reqsk answers: 0 or a negative errno.
+  public var assignResult: Int32 = 0
+  /// Attributes of the connections handed over so far.
+  public private(set) var handedOver: [RequestSocketAttributes] = []
+  /// Events sent to the ring buffer.
+  public var events: [[UInt8]] = []
+  /// Socket references taken and not given back; 0 between packets.
+  public private(set) var references = 0
+
+  var packet: [UInt8] = []
+  private var maps: [UnsafeRawPointer: SimulatedMap] = [:]
+
+  public init() {}
+
+  /// Makes this the kernel the helpers act on.
+  public func activate() { Self.current = self }
+
+  /// Runs a program on a packet.
+  ///
+  /// - Returns: what the program returned, and the packet as it left it.
+  public func run(
+    _ program: (UnsafeMutableRawPointer) -> Int32, packet bytes: [UInt8], type: UInt32 = 0, interfaceIndex: UInt32 = 1
+  ) -> (verdict: Int32, packet: [UInt8]) {
+    activate()
+    packet = bytes
+    let context = UnsafeMutableRawPointer.allocate(byteCount: 192, alignment: 8)
+    defer { context.deallocate() }
+    context.initializeMemory(as: UInt8.self, repeating: 0, count: 192)
+    context.storeBytes(of: UInt32(bytes.count), toByteOffset: 0, as: UInt32.self)
+    context.storeBytes(of: type, toByteOffset: 4, as: UInt32.self)
+    context.storeBytes(of: interfaceIndex, toByteOffset: 40, as: UInt32.self)
+    let verdict = program(context)
+    return (verdict, packet)
+  }
+
+  /// The memory of an array's entry, or of a hash's value.
+  public func value(_ map: UnsafeRawPointer, key: UnsafeRawPointer) -> UnsafeMutableRawPointer? {
+    simulated(map).value(key)
+  }
+
+  @discardableResult
+  public func update(_ map: UnsafeRawPointer, key: UnsafeRawPointer, value: UnsafeRawPointer) -> Int64 {
+    simulated(map).update(key, value)
+  }
+
+  public func remove(_ map: UnsafeRawPointer, key: UnsafeRawPointer) -> Int64 { simulated(map).remove(key) }
+
+  /// Entries of a hash.
+  public func count(_ map: UnsafeRawPointer) -> Int { simulated(map).values.count }
+
+  private func simulated(_ map: UnsafeRawPointer) -> SimulatedMap {
+    if let known = maps[map] { return known }
+    let made = SimulatedMap(map.load(as: MapDefinition.self))
+    maps[map] = made
+    return made
+  }
+
+  func socket(_ tuple: SocketTuple) -> UnsafeMutableRawPointer? {
+    let isConnection = connections.contains {
+      $0.sourceAddress == tuple.sourceAddress && $0.sourcePort == tuple.sourcePort
+        && $0.destinationAddress == tuple.destinationAddress && $0.destinationPort == tuple.destinationPort
+    }
+    let isListener = listeners.contains {
+      ($0.address == 0 || $0.address == tuple.destinationAddress) && $0.port == tuple.destinationPort
+    }
+    guard isConnection || isListener else { return nil }
+    references += 1
+    let socket = UnsafeMutableRawPointer.allocate(byteCount: 80, alignment: 8)
+    socket.initializeMemory(as: UInt8.self, repeating: 0, count: 80)
+    // BPF_TCP_ESTABLISHED or BPF_TCP_LISTEN, where `struct bpf_sock` has the state.
+    socket.storeBytes(of: isConnection ? 1 : 10, toByteOffset: 72, as: UInt32.self)
+    return socket
+  }
+
+  func release(_ socket: UnsafeMutableRawPointer) {
+    references -= 1
+    socket.deallocate()
+  }
+
+  func assign(_ attributes: RequestSocketAttributes) -> Int32 {
+    if assignResult == 0 { handedOver.append(attributes) }
+    return assignResult
+  }
+}
+
+/// A map's memory. Values stay where they are until they are removed, as the kernel's do.
+final class SimulatedMap {
+  let definition: MapDefinition
+  let array: UnsafeMutableRawPointer?
+  var values: [[UInt8]: UnsafeMutableRawPointer] = [:]
+
+  init(_ definition: MapDefinition) {
+    self.definition = definition
+    let isArray = definition.type == MapType.array || definition.type == MapType.perCPUArray
+    guard isArray else {
+      array = nil
+      return
+    }
+    let size = Int(definition.valueSize) * Int(definition.entries)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
+    memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    array = memory
+  }
+
+  deinit {
+    array?.deallocate()
+    for value in values.values { value.deallocate() }
+  }
+
+  func value(_ key: UnsafeRawPointer) -> UnsafeMutableRawPointer? {
+    guard let array else { return values[bytes(key)] }
+    let index = key.loadUnaligned(as: UInt32.self)
+    return index < definition.entries ? array + Int(index) * Int(definition.valueSize) : nil
+  }
+
+  func update(_ key: UnsafeRawPointer, _ value: UnsafeRawPointer) -> Int64 {
+    let size = Int(definition.valueSize)
+    let place = self.value(key) ?? UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
+    place.copyMemory(from: value, byteCount: size)
+    if array == nil { values[bytes(key)] = place }
+    return 0
+  }
+
+  func remove(_ key: UnsafeRawPointer) -> Int64 {
+    guard let value = values.removeValue(forKey: bytes(key)) else { return -2 }
+    value.deallocate()
+    return 0
+  }
+
+  private func bytes(_ key: UnsafeRawPointer) -> [UInt8] {
+    Array(UnsafeRawBufferPointer(start: key, count: Int(definition.keySize)))
+  }
+}

@@ -1,0 +1,58 @@
+/// The addresses of a look-up, in network byte order: `struct bpf_sock_tuple`, its IPv4 part. 12 bytes.
+public struct SocketTuple: BitwiseCopyable, Sendable {
+  public var sourceAddress: UInt32
+  public var destinationAddress: UInt32
+  public var sourcePort: UInt16
+  public var destinationPort: UInt16
+  @inline(__always)
+  public init(sourceAddress: UInt32, destinationAddress: UInt32, sourcePort: UInt16, destinationPort: UInt16) {
+    self.sourceAddress = sourceAddress
+    self.destinationAddress = destinationAddress
+    self.sourcePort = sourcePort
+    self.destinationPort = destinationPort
+  }
+}
+
+/// What the kernel is told of a connection it takes over: `struct bpf_tcp_req_attrs` (include/net/tcp.h). 20 bytes.
+public struct RequestSocketAttributes: BitwiseCopyable, Sendable {
+  /// Our last TSval as the client echoes it, and the client's, for connections with timestamps.
+  public var receivedTimestamp: UInt32 = 0
+  public var echoedTimestamp: UInt32 = 0
+  /// The client's maximum segment size.
+  public var segmentSizeMax: UInt16 = 0
+  public var receiveWindowScale: UInt8 = 0
+  public var sendWindowScale: UInt8 = 0
+  public var hasECN: UInt8 = 0
+  public var hasWindowScale: UInt8 = 0
+  public var hasSACK: UInt8 = 0
+  public var hasTimestamps: UInt8 = 0
+  public var usesMicroseconds: UInt8 = 0
+  public var reserved: (UInt8, UInt8, UInt8) = (0, 0, 0)
+  public init() {}
+}
+
+/// A reference to a socket of the kernel, given back when the value goes away: the verifier refuses a program that
+/// keeps one on any path.
+public struct Socket: ~Copyable {
+  let raw: UnsafeMutableRawPointer
+
+  /// The socket the kernel would give this packet's connection to: established, in TIME-WAIT, or a listener.
+  @inline(__always) public init?(_ packet: PacketContext, _ tuple: SocketTuple) {
+    var tuple = tuple
+    guard let raw = Helper.lookupSocket(packet.raw, &tuple, 12) else { return nil }
+    self.raw = raw
+  }
+
+  deinit { Helper.releaseSocket(raw) }
+
+  /// BPF_TCP_LISTEN, read from `struct bpf_sock`.
+  @inline(__always) public var isListening: Bool { raw.load(fromByteOffset: 72, as: UInt32.self) == 10 }
+
+  /// Lets the listener take the connection over with this packet as its first data. The packet must then be left
+  /// to the kernel. False if the kernel refused.
+  @inline(__always) public func accept(_ packet: PacketContext, _ attributes: RequestSocketAttributes) -> Bool {
+    guard let listener = Helper.tcpSocket(raw) else { return false }
+    var attributes = attributes
+    return Helper.assignRequestSocket(packet.raw, listener, &attributes, 20) == 0
+  }
+}

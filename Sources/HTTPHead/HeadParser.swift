@@ -1,0 +1,193 @@
+import Contract
+import Wire
+
+/// Reads the head of a GET request as the kernel part understands it: to the last byte, or not at all.
+///
+/// What is understood: `GET`, an origin-form target, HTTP/1.0 or 1.1, fields whose names are letters, digits and
+/// hyphens and whose values are printable ASCII, at most one Host and one Connection (RFC 9112 sections 2 to 5).
+/// Everything else has a reason of its own and goes to the server behind, which may well understand it.
+extension HeadBuffer {
+  /// Reads the head that fills the first `length` bytes of the buffer, all of them.
+  ///
+  /// - Returns: `nil` if the head is understood: then the path, its hash, Host and Connection are known.
+  @inline(__always) public func parse(length: Int, hashSeed: UInt64) -> HandoverReason? {
+    if length < 18 || length > Limits.headBytesMax { return length < 18 ? .headIncomplete : .headTooLong }
+    // "GET " and, at the end of the segment, the empty line.
+    if bytes.word32(0) != 0x2054_4547 { return .method }
+    if (bytes + ((length &- 4) & Self.mask)).word32(0) != 0x0a0d_0a0d { return .headIncomplete }
+    if let reason = readTarget(hashSeed: hashSeed) { return reason }
+    if let reason = readVersion() { return reason }
+    if let reason = findLines(length: length) { return reason }
+    readFields()
+    return judge()
+  }
+
+  /// The request target: visible ASCII up to a space, beginning with a slash (origin-form, RFC 9112 section 3.2.1).
+  @inline(__always) private func readTarget(hashSeed: UInt64) -> HandoverReason? {
+    if bytes.word8(Self.pathOffset) != 0x2f { return .target }
+    var hash = PathHash(seed: hashSeed, site: 0)
+    pathLength = 0
+    for step in 0..<33 {
+      let word = bytes.word64(Self.pathOffset &+ step &* 8)
+      let found = ByteScan.notVisible(word)
+      if found == 0 {
+        hash.add(word)
+        continue
+      }
+      let index = ByteScan.first(found)
+      if (word &>> UInt64(index &* 8)) & 0xff != 0x20 { return .headMalformed }
+      // A path that ends where a word ends has no further word.
+      if index != 0 { hash.add(word & ((1 &<< UInt64(index &* 8)) &- 1)) }
+      pathLength = step &* 8 &+ index
+      break
+    }
+    pathHash = hash.value
+    if pathLength == 0 || pathLength > Limits.pathBytesMax { return .target }
+    return nil
+  }
+
+  /// The version and the end of the request line.
+  @inline(__always) private func readVersion() -> HandoverReason? {
+    let position = (Self.pathOffset &+ 1 &+ pathLength) & 511
+    let version = (bytes + position).word64(0)
+    // "HTTP/1.1" and "HTTP/1.0" as loaded: the first letter is the lowest byte.
+    if version == 0x312e_312f_5054_5448 {
+      minorVersion = 1
+    } else if version == 0x302e_312f_5054_5448 {
+      minorVersion = 0
+    } else {
+      return .version
+    }
+    if (bytes + position).word16(8) != 0x0a0d { return .headMalformed }
+    cursor = position &+ 10
+    return nil
+  }
+
+  /// Finds where each line begins, and that nothing but printable ASCII and CRLF is in them.
+  @inline(__always) private func findLines(length: Int) -> HandoverReason? {
+    faults = 0
+    lineCount = 0
+    isScanned = word16(cursor) == 0x0a0d
+    setLineStart(0, cursor)
+    var position = cursor & Self.mask
+    if isScanned {
+      setLineStart(1, 0)
+    } else {
+      // Sixteen bytes a step; after a line's end the next step begins with the next line.
+      for _ in 0..<(Limits.headBytesMax / 16 + Limits.fieldLinesMax + 1) {
+        let here = bytes + position
+        let low = ByteScan.notText(here.word64(0))
+        let high = ByteScan.notText(here.word64(8))
+        if low | high == 0 {
+          position = (position &+ 16) & Self.mask
+          continue
+        }
+        let index = low != 0 ? ByteScan.first(low) : 8 &+ ByteScan.first(high)
+        let end = (position &+ index) & Self.mask
+        if word16(end) != 0x0a0d { return .headMalformed }
+        position = (end &+ 2) & Self.mask
+        let line = (lineCount &+ 1) & 63
+        if line > Limits.fieldLinesMax { return .headTooLong }
+        lineCount = line
+        setLineStart(line, position)
+        if word16(position) == 0x0a0d {
+          setLineStart(line &+ 1, 0)
+          isScanned = true
+          break
+        }
+      }
+      if !isScanned { return .headTooLong }
+      cursor = position
+    }
+    // A second request in the segment: both must be hits or neither may be answered; so neither is.
+    return cursor &+ 2 == length ? nil : .pipelined
+  }
+
+  /// Looks at every field's name, and at the values of those that matter here.
+  @inline(__always) private func readFields() {
+    hostOffset = 0
+    hostLength = 0
+    connectionOption = ConnectionOption.none
+    for line in 0..<Limits.fieldLinesMax {
+      let start = lineStart(line)
+      let next = lineStart(line &+ 1)
+      if next == 0 { break }
+      let first = word64(start) | ByteScan.every(0x20)
+      var found = ByteScan.notName(first)
+      var position = start & Self.mask
+      var word = first
+      for _ in 0..<5 {
+        if found != 0 { break }
+        position = (position &+ 8) & Self.mask
+        word = word64(position) | ByteScan.every(0x20)
+        found = ByteScan.notName(word)
+      }
+      let index = ByteScan.first(found)
+      let colon = (position &+ index) & Self.mask
+      let nameLength = (colon &- start) & Self.mask
+      if found == 0 || (word &>> UInt64(index &* 8)) & 0xff != 0x3a || nameLength == 0 {
+        faults |= HeadFault.malformed
+        break
+      }
+      let key = nameLength < 8 ? first & ((1 &<< UInt64((nameLength & 7) &* 8)) &- 1) : first
+      let kind = FieldNames.kind(of: key)
+      if kind != FieldKind.other {
+        readField(kind: kind, start: start, colon: colon, end: next &- 2, nameLength: nameLength)
+      }
+    }
+  }
+
+  @inline(__always)
+  private func readField(kind: UInt8, start: Int, colon: Int, end: Int, nameLength: Int) {
+    // One space before the value, as everybody sends it; any other white space is found in the value.
+    let space = (word16(colon) >> 8) == 0x20
+    let value = (colon &+ (space ? 2 : 1)) & Self.mask
+    let length = (end &- value) & Self.mask
+    if kind == FieldKind.host {
+      // A second Host (RFC 9112 section 3.2).
+      if hostOffset != 0 { faults |= HeadFault.malformed }
+      hostOffset = value
+      hostLength = length
+    } else if kind == FieldKind.connection {
+      if nameLength != 10 || word16(start &+ 8) | 0x2020 != 0x6e6f || connectionOption != ConnectionOption.none {
+        faults |= HeadFault.connection
+      }
+      let word = word64(value) | ByteScan.every(0x20)
+      if length == 5 && word & 0xff_ffff_ffff == 0x65_736f_6c63 {
+        connectionOption = ConnectionOption.close
+      } else if length == 10 && word == 0x696c_612d_7065_656b && word16(value &+ 8) | 0x2020 == 0x6576 {
+        connectionOption = ConnectionOption.keepAlive
+      } else {
+        faults |= HeadFault.connection
+      }
+    } else {
+      faults |= kind == FieldKind.conditional ? HeadFault.conditional : HeadFault.field
+    }
+  }
+
+  @inline(__always) private func judge() -> HandoverReason? {
+    let faults = self.faults
+    if faults & HeadFault.malformed != 0 { return .headMalformed }
+    if faults & HeadFault.field != 0 { return .field }
+    if faults & HeadFault.connection != 0 { return .connectionField }
+    if faults & HeadFault.conditional != 0 { return .conditional }
+    if hostOffset == 0 { return minorVersion == 0 ? nil : .hostMissing }
+    if hostLength == 0 || hostLength > Limits.hostBytesMax { return .hostUnknown }
+    return isHostPlain() ? nil : .hostUnknown
+  }
+
+  /// Whether Host is letters, digits, hyphens, dots and colons only (RFC 3986 section 3.2.2 without the rarer forms).
+  @inline(__always) private func isHostPlain() -> Bool {
+    var position = hostOffset & Self.mask
+    for _ in 0..<9 {
+      let found = ByteScan.notHost(word64(position) | ByteScan.every(0x20))
+      if found == 0 {
+        position = (position &+ 8) & Self.mask
+        continue
+      }
+      // With bit 0x20 set the CR behind the value looks like a hyphen; the LF does not.
+      return (position &+ ByteScan.first(found) &- hostOffset) & Self.mask == hostLength &+ 1
+    }
+    return false
+  }
+}

@@ -1,0 +1,165 @@
+import BPFKernel
+import Contract
+import HTTPHead
+import KernelSockets
+import Wire
+
+/// Requests: answered from the object store, or handed over.
+extension Server {
+  /// A request at RCV.NXT with nothing of ours unacknowledged: the one moment at which both are possible.
+  @inline(__always) func serve(_ connection: Connection, stored: Stored?) -> Verdict {
+    if isDraining { return handOver(connection, stored: stored, .draining) }
+    if !isFresh { return handOver(connection, stored: stored, .staleHeartbeat) }
+    if segment.flags.has(TCPFlags.urg) || segment.headerLength != 20 {
+      return handOver(connection, stored: stored, .segment)
+    }
+    if !isPayloadLoaded { return handOver(connection, stored: stored, .headTooLong) }
+    let head = scratch.head
+    if let reason = head.parse(length: Int(segment.payloadLength), hashSeed: control.pointee.pathSeed) {
+      return handOver(connection, stored: stored, reason)
+    }
+    guard let site = site(of: head) else {
+      reportMiss(head, site: .max)
+      return handOver(connection, stored: stored, .hostUnknown)
+    }
+    guard let record = Record(head, site: site) else {
+      reportMiss(head, site: site)
+      return handOver(connection, stored: stored, head.missReason)
+    }
+    let second = currentSecond
+    let answer = Answer(record, variant: head.variant, isPersistent: head.isPersistent)
+    if answer.headLength == 0 { return handOver(connection, stored: stored, .variant) }
+    if answer.length > UInt32(connection.segmentSizeMax) || answer.length > UInt32(Limits.responseBytesMax) {
+      return handOver(connection, stored: stored, .segmentTooSmall)
+    }
+    if answer.length > UInt32(segment.window) { return handOver(connection, stored: stored, .windowTooSmall) }
+    guard let date = Date(second) else { return handOver(connection, stored: stored, .date) }
+
+    var connection = connection
+    let closes = !answer.isPersistent || segment.flags.has(TCPFlags.fin)
+    connection.answer(segment, responseLength: answer.length, closes: closes)
+    connection.generation = record.generation
+    connection.responseSecond = UInt32(truncatingIfNeeded: second)
+    connection.lastAnswer_s = currentMonotonicSecond
+    guard write(answer, date, connection) else { return drop(.tornObject) }
+    guard keep(connection, stored: stored) else { return drop(.full) }
+    record.touch(connection.lastAnswer_s)
+    counters.count(.hits)
+    return packet.reflect()
+  }
+
+  /// The last request again: its answer was lost. The same bytes from the same version of the object, with the same
+  /// Date, or the connection is reset: the client may hold a part of the other bytes.
+  @inline(__always) func repeatAnswer(_ connection: Connection) -> Verdict {
+    let head = scratch.head
+    let length = Int(connection.requestLength)
+    guard isPayloadLoaded, head.parse(length: length, hashSeed: control.pointee.pathSeed) == nil,
+      let site = site(of: head)
+    else { return drop(.repeatedDiffers) }
+    guard let record = Record(head, site: site),
+      record.generation == connection.generation, let date = Date(UInt64(connection.responseSecond))
+    else {
+      Maps.connections.remove(segment.flow)
+      return sendReset(connection)
+    }
+    let answer = Answer(record, variant: head.variant, isPersistent: head.isPersistent)
+    let closes: UInt32 = connection.state == ConnectionState.closing ? 1 : 0
+    guard answer.length == connection.sendNext - connection.responseSequence &- closes,
+      answer.length <= UInt32(Limits.responseBytesMax)
+    else { return drop(.repeatedDiffers) }
+    guard write(answer, date, connection) else { return drop(.tornObject) }
+    counters.count(.retransmissions)
+    return packet.reflect()
+  }
+
+  /// Turns the packet into the response: headers, response head with its Date, body. False: the packet or the
+  /// object changed under our hands, and the packet is spoilt.
+  @inline(__always) private func write(_ answer: Answer, _ date: Date, _ connection: Connection) -> Bool {
+    var reply = Reply(
+      sequence: connection.responseSequence, acknowledgement: connection.receiveNext,
+      flags: TCPFlags.ack | TCPFlags.psh | (connection.state == ConnectionState.closing ? TCPFlags.fin : 0))
+    reply.payloadLength = UInt16(truncatingIfNeeded: answer.length)
+    var sum = Checksum(UInt64(answer.checksum))
+    if answer.dateOffset != 0 { sum.add(date.checksum, atOdd: answer.dateOffset & 1 != 0) }
+    reply.payloadSum = sum.folded
+    guard reply.write(to: packet, for: segment, headers: scratch.headers) else { return false }
+    let start = UInt32(Segment.headersByteCount)
+    let headLength = UInt32(answer.headLength)
+    guard headLength != 0, headLength <= UInt32(Limits.responseBytesMax) else { return false }
+    let record = UnsafeRawPointer(answer.record.base)
+    guard packet.store(start, from: record + answer.headOffset, length: headLength) else { return false }
+    if answer.bodyLength != 0 {
+      let length = UInt32(answer.bodyLength)
+      guard length <= UInt32(Limits.responseBytesMax),
+        packet.store(start &+ headLength, from: record + answer.bodyOffset, length: length)
+      else { return false }
+    }
+    if answer.dateOffset != 0 {
+      let offset = start &+ UInt32(answer.dateOffset)
+      guard packet.store(offset, from: date.text, length: UInt32(DateEntry.textLength)) else { return false }
+    }
+    return answer.record.currentGeneration == answer.record.generation
+  }
+
+  /// The site a request is for. `nil`: its Host is not known here.
+  @inline(__always) private func site(of head: HeadBuffer) -> UInt16? {
+    if listener.pointee.flags & Listener.siteByHost == 0 { return listener.pointee.defaultSite }
+    let key = scratch.hostKey
+    let host = UnsafeRawPointer(head.base) + (head.hostOffset & (Limits.headBytesMax &- 1))
+    let length = head.hostLength
+    for word in 0..<8 {
+      let left = length &- word &* 8
+      let mask: UInt64 = left >= 8 ? ~0 : (left <= 0 ? 0 : (1 &<< UInt64((left & 7) &* 8)) &- 1)
+      key.put64(host.word64(word &* 8) & mask, word &* 8)
+    }
+    guard let site = Maps.sites.value(at: key) else { return nil }
+    return UInt16(truncatingIfNeeded: site.pointee)
+  }
+
+  @inline(__always) private var currentSecond: UInt64 {
+    UInt64(bitPattern: Int64(bitPattern: Clock.coarse_ns) &+ control.pointee.realtimeOffset_ns) / 1_000_000_000
+  }
+  @inline(__always) private var currentMonotonicSecond: UInt32 {
+    UInt32(truncatingIfNeeded: Clock.coarse_ns / 1_000_000_000)
+  }
+}
+
+/// What a record says to one kind of request, read once: the record may change at any time.
+struct Answer {
+  let record: Record
+  let isPersistent: Bool
+  let headOffset: Int
+  let headLength: UInt16
+  let dateOffset: UInt16
+  let checksum: UInt16
+  let bodyOffset: Int
+  let bodyLength: UInt16
+
+  @inline(__always) init(_ record: Record, variant index: Int, isPersistent: Bool) {
+    let variant = record.variant(index)
+    self.record = record
+    self.isPersistent = isPersistent
+    headOffset = variant.headOffset
+    headLength = variant.headLength
+    dateOffset = variant.dateOffset
+    checksum = variant.checksum
+    bodyOffset = record.bodyOffset
+    bodyLength = record.bodyLength
+  }
+
+  @inline(__always) var length: UInt32 { UInt32(headLength) &+ UInt32(bodyLength) }
+}
+
+/// The text of one second's Date.
+struct Date {
+  let text: UnsafeRawPointer
+  let checksum: UInt16
+
+  /// `nil`: the daemon has not written it, or it has been overwritten since.
+  @inline(__always) init?(_ second: UInt64) {
+    let index = UInt32(truncatingIfNeeded: second) & UInt32(Limits.datesKept_s &- 1)
+    guard let entry = Maps.dates[index], entry.pointee.second == second else { return nil }
+    text = UnsafeRawPointer(entry) + DateEntry.textOffset
+    checksum = UInt16(truncatingIfNeeded: entry.pointee.checksum)
+  }
+}

@@ -1,0 +1,16 @@
+import Contract
+
+/// This CPU's counters: every answer, every hand-over and every drop has one (DESIGN rule "nothing silent").
+struct Counters {
+  let base: UnsafeMutableRawPointer
+  @inline(__always) init(_ base: UnsafeMutableRawPointer) { self.base = base }
+
+  @inline(__always) func count(_ counter: Counter) { add(Int(counter.rawValue)) }
+  @inline(__always) func count(_ reason: HandoverReason) { add(CounterLayout.handovers &+ Int(reason.rawValue)) }
+  @inline(__always) func count(_ reason: DropReason) { add(CounterLayout.drops &+ Int(reason.rawValue)) }
+
+  @inline(__always) private func add(_ index: Int) {
+    let word = (base + (index & 63) &* 8).assumingMemoryBound(to: UInt64.self)
+    word.pointee = word.pointee &+ 1
+  }
+}

@@ -1,0 +1,77 @@
+import BPFKernel
+import Contract
+import HTTPHead
+import Wire
+
+/// A record of the object store, at a place in the arena. The daemon may be changing it: whoever reads it looks at
+/// the generation before and after.
+struct Record {
+  let base: UnsafeMutableRawPointer
+  let generation: UInt32
+
+  @inline(__always) private var bytes: UnsafeRawPointer { UnsafeRawPointer(base) }
+  @inline(__always) var hash: UInt64 { bytes.word64(8) }
+  @inline(__always) var site: UInt16 { bytes.word16(16) }
+  @inline(__always) var pathLength: UInt16 { bytes.word16(18) }
+  @inline(__always) var bodyOffset: Int { Int(bytes.word16(20)) }
+  @inline(__always) var bodyLength: UInt16 { bytes.word16(22) }
+  @inline(__always) func variant(_ index: Int) -> Variant { Variant(base: bytes + (24 &+ (index & 3) &* 8)) }
+  @inline(__always) var currentGeneration: UInt32 { bytes.word32(0) }
+  @inline(__always) func touch(_ second: UInt32) {
+    if bytes.word32(4) != second { base.put32(second, 4) }
+  }
+
+  struct Variant {
+    let base: UnsafeRawPointer
+    @inline(__always) var headOffset: Int { Int(base.word16(0)) }
+    @inline(__always) var headLength: UInt16 { base.word16(2) }
+    @inline(__always) var dateOffset: UInt16 { base.word16(4) }
+    @inline(__always) var checksum: UInt16 { base.word16(6) }
+  }
+
+  /// The object a head asks for, its key compared to the last byte.
+  @inline(__always) init?(_ head: HeadBuffer, site: UInt16) {
+    var generation: UInt32 = 0
+    guard let base = Self.find(head, site: site, generation: &generation) else { return nil }
+    self.init(base: base, generation: generation)
+  }
+
+  @inline(__always) private init(base: UnsafeMutableRawPointer, generation: UInt32) {
+    self.base = base
+    self.generation = generation
+  }
+
+  /// A function of its own in the kernel, which returns 64 bits at most.
+  private static func find(_ head: HeadBuffer, site: UInt16, generation: inout UInt32) -> UnsafeMutableRawPointer? {
+    var path = PathHash(seed: head.pathHash, site: site)
+    let hash = path.finish(length: head.pathLength)
+    guard let bucket = Maps.index.bytes(IndexBucket.bucket(hash: hash)), let arena = Maps.arena else { return nil }
+    let slots = UnsafeRawPointer(bucket)
+    var unit: UInt32 = 0
+    for slot in 0..<IndexBucket.slotCount {
+      let word = slots.word64(slot &* 8)
+      if IndexBucket.matches(slot: word, hash: hash) { unit = UInt32(truncatingIfNeeded: word) }
+    }
+    if unit == 0 { return nil }
+    let base = arena + Int((unit &* UInt32(Limits.recordAlignment)) & arenaMask)
+    let record = Record(base: base, generation: UnsafeRawPointer(base).word32(0))
+    guard record.generation & 1 == 0, record.hash == hash, record.site == site else { return nil }
+    generation = record.generation
+    return record.hasPath(of: head) ? base : nil
+  }
+
+  @inline(__always) private func hasPath(of head: HeadBuffer) -> Bool {
+    let length = head.pathLength
+    if Int(pathLength) != length { return false }
+    let asked = UnsafeRawPointer(head.base) + HeadBuffer.pathOffset
+    let stored = bytes + ObjectRecord.pathOffset
+    for word in 0..<32 {
+      let left = length &- word &* 8
+      if left <= 0 { break }
+      let difference = asked.word64(word &* 8) ^ stored.word64(word &* 8)
+      let mask: UInt64 = left >= 8 ? ~0 : (1 &<< UInt64((left & 7) &* 8)) &- 1
+      if difference & mask != 0 { return false }
+    }
+    return true
+  }
+}

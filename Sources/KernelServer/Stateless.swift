@@ -1,0 +1,82 @@
+import BPFKernel
+import Contract
+import KernelSockets
+import Wire
+
+/// Packets of connections nothing is stored for: the handshake, and what proves that it took place.
+extension Server {
+  @inline(__always) func begin() -> Verdict {
+    let flags = segment.flags
+    if flags.isOnly(TCPFlags.syn) { return shakeHands() }
+    // A RST needs no answer, and a SYN with anything else is no handshake of a client.
+    if flags.has(TCPFlags.rst) || flags.has(TCPFlags.syn) || !flags.has(TCPFlags.ack) { return leave() }
+    let cookie = segment.acknowledgement &- 1
+    switch keys.check(cookie, for: segment.flow, clientStart: segment.sequence &- 1) {
+    case .wrong: return leave()
+    case .otherStart: return missesStart(cookie)
+    case .right(let sizeIndex): return open(sizeIndex)
+    }
+  }
+
+  @inline(__always) var keys: CookieKeys {
+    let control = control.pointee
+    return CookieKeys(first: control.cookieKey0, second: control.cookieKey1, current: control.cookieKeySlot)
+  }
+
+  /// SYN: answered with a cookie, or left to a listener of the kernel's.
+  @inline(__always) private func shakeHands() -> Verdict {
+    // With a listener on this very address the kernel can serve while we cannot.
+    if isDraining || (hasOwnListener && !isFresh) { return leave() }
+    guard isChecksumRight() else { return drop(.checksum) }
+    switch Handover.hasSocket(packet, segment.flow) {
+    case .connection: return leave()
+    case .listener: break
+    case .none: if hasOwnListener { return leave() }
+    }
+    let behind = listener.pointee
+    if !hasOwnListener
+      && !Handover.hasListener(packet, segment.flow, address: behind.backendAddress, port: behind.backendPort)
+    {
+      return leave()
+    }
+    let offered = Handshake.offeredSize(packet, segment, options: scratch.options)
+    let size = offered == 0 ? TCPOption.segmentSizeDefault : offered
+    // The kernel takes no connection over whose segments are smaller (bpf_sk_assign_tcp_reqsk).
+    if size < TCPOption.segmentSizeDefault { return leave() }
+    let cookie = keys.cookie(
+      for: segment.flow, clientStart: segment.sequence, sizeIndex: SegmentSizes.index(of: size))
+    var reply = Reply(
+      sequence: cookie, acknowledgement: segment.sequence &+ 1, flags: TCPFlags.syn | TCPFlags.ack)
+    // Only what was offered is answered, so a SYN-ACK is never longer than its SYN.
+    reply.segmentSize = offered
+    return send(reply, counting: .handshakes)
+  }
+
+  /// The acknowledgement is our cookie's, but the segment is not the connection's first: the socket it was handed
+  /// over to takes it, or the first segment is still to come.
+  @inline(__always) private func missesStart(_ cookie: SequenceNumber) -> Verdict {
+    if case .connection = Handover.hasSocket(packet, segment.flow) { return leave() }
+    guard isChecksumRight() else { return drop(.checksum) }
+    // A keepalive probe of a connection that never sent a request (RFC 9293 section 3.8.4).
+    if segment.sequenceLength <= 1,
+      case .right = keys.check(cookie, for: segment.flow, clientStart: segment.sequence)
+    {
+      return send(
+        Reply(sequence: cookie &+ 1, acknowledgement: segment.sequence &+ 1, flags: TCPFlags.ack),
+        counting: .acknowledgements)
+    }
+    return drop(.outOfOrder)
+  }
+
+  /// The cookie is right: with data or a FIN the connection begins to exist.
+  @inline(__always) private func open(_ sizeIndex: UInt32) -> Verdict {
+    if case .connection = Handover.hasSocket(packet, segment.flow) { return leave() }
+    if segment.sequenceLength == 0 { return drop(.handshakeAcknowledgement) }
+    guard loadPayload(), isChecksumRight() else { return drop(.checksum) }
+    let connection = Connection(
+      receiveNext: segment.sequence, sendNext: segment.acknowledgement,
+      segmentSizeMax: SegmentSizes.size(sizeIndex))
+    if segment.payloadLength != 0 { return serve(connection, stored: nil) }
+    return finish(connection, stored: nil)
+  }
+}

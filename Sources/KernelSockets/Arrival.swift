@@ -1,0 +1,116 @@
+import Wire
+
+/// What a segment means for a connection the kernel part holds: one cell of the table in ARCHITECTURE.md.
+public enum Arrival: UInt32, CaseIterable, Sendable {
+  /// Data at RCV.NXT, and nothing of ours is unacknowledged: answer it or hand the connection over.
+  case request
+  /// The last answered request, sent again: its response was lost. The same bytes answer it.
+  case repeatedRequest
+  /// The client has closed: acknowledge and close as well.
+  case finish
+  /// The client did not see our FIN: send it again.
+  case repeatedFinish
+  /// Old or out of the window: say where we are (RFC 9293 section 3.10.7.4, first step).
+  case acknowledge
+  /// The same for what may be forged (RFC 5961 sections 3 to 5).
+  case challenge
+  /// Data for a connection we have closed.
+  case reset
+  /// The connection is over.
+  case forget
+  /// A new connection on the four-tuple of one that is over.
+  case reopen
+  /// Nothing to do.
+  case quiet
+  /// A part before it is missing.
+  case outOfOrder
+  /// It would be a request, but the client has not acknowledged our last response.
+  case unacknowledged
+}
+
+extension Connection {
+  /// Takes a segment in (RFC 9293 section 3.10.7.4, for a server that holds no data back). A request and a first
+  /// FIN do not change the connection: what becomes of them is decided by who answers.
+  @inline(__always) public mutating func arrive(_ segment: Segment) -> Arrival {
+    let flags = segment.flags
+    if flags.has(TCPFlags.rst) { return arriveReset(segment) }
+    if flags.has(TCPFlags.syn) {
+      let isOver = state == ConnectionState.closing && peerClosed != 0
+      return isOver && segment.sequence > receiveNext && flags.isOnly(TCPFlags.syn) ? .reopen : .challenge
+    }
+    if !flags.has(TCPFlags.ack) { return .outOfOrder }
+    // An acknowledgement of what was never sent (RFC 5961 section 5.2).
+    if segment.acknowledgement > sendNext { return .challenge }
+    if segment.sequence > receiveNext { return .outOfOrder }
+    if segment.sequence != receiveNext { return arriveOld(segment) }
+
+    let isAcknowledged = segment.acknowledgement == sendNext
+    if isAcknowledged && state == ConnectionState.answering { state = ConnectionState.idle }
+    if segment.sequenceLength == 0 {
+      // The last acknowledgement of a connection the client closed first.
+      return isAcknowledged && state == ConnectionState.closing && peerClosed == 2 ? .forget : .quiet
+    }
+    if !isAcknowledged { return .unacknowledged }
+    if state == ConnectionState.closing { return arriveClosing(segment) }
+    return segment.payloadLength != 0 ? .request : .finish
+  }
+
+  /// RFC 5961 section 3.2: only a RST at exactly RCV.NXT is believed.
+  @inline(__always) private func arriveReset(_ segment: Segment) -> Arrival {
+    if segment.sequence == receiveNext { return .forget }
+    return segment.sequence - receiveNext < UInt32(ReceiveWindow.size) ? .challenge : .quiet
+  }
+
+  /// The segment begins before RCV.NXT.
+  @inline(__always) private func arriveOld(_ segment: Segment) -> Arrival {
+    let isUnacknowledged = segment.acknowledgement == responseSequence && answered != 0
+    // Linux joins small segments when it sends them again: the request may have grown at its end.
+    if isUnacknowledged && segment.sequence == requestSequence && segment.payloadLength >= requestLength
+      && (state == ConnectionState.answering || state == ConnectionState.closing)
+    {
+      return .repeatedRequest
+    }
+    if state == ConnectionState.closing && segment.acknowledgement == sendNext &- 1
+      && segment.flags.has(TCPFlags.fin) && segment.end == receiveNext
+    {
+      return .repeatedFinish
+    }
+    return .acknowledge
+  }
+
+  /// In order, after our FIN, which is acknowledged: only a FIN can come.
+  @inline(__always) private mutating func arriveClosing(_ segment: Segment) -> Arrival {
+    if segment.payloadLength != 0 || peerClosed != 0 { return .reset }
+    receiveNext = receiveNext &+ 1
+    peerClosed = 1
+    return .acknowledge
+  }
+
+  /// A request of `length` bytes is being answered with `responseLength` bytes.
+  @inline(__always)
+  public mutating func answer(_ segment: Segment, responseLength: UInt32, closes: Bool) {
+    requestSequence = segment.sequence
+    requestLength = segment.payloadLength
+    responseSequence = sendNext
+    receiveNext = segment.end
+    sendNext = sendNext &+ responseLength &+ (closes ? 1 : 0)
+    peerClosed = segment.flags.has(TCPFlags.fin) ? 2 : 0
+    state = closes ? ConnectionState.closing : ConnectionState.answering
+    answered = answered &+ 1
+  }
+
+  /// The client's FIN is answered with ours.
+  @inline(__always) public mutating func finish(_ segment: Segment) {
+    receiveNext = segment.end
+    sendNext = sendNext &+ 1
+    peerClosed = 2
+    state = ConnectionState.closing
+    answered = 0
+  }
+}
+
+/// The window the kernel part offers. No scaling, and no more than the kernel itself offers after a hand-over:
+/// what the client sends on the strength of it may have to fit the new socket's buffer.
+public enum ReceiveWindow {
+  public static var size: UInt16 { 64_240 }
+}

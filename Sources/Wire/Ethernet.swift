@@ -1,0 +1,19 @@
+/// The Ethernet header at the front of a packet (IEEE 802.3); a view whose length has been checked.
+public struct EthernetHeader {
+  public static var byteCount: Int { 14 }
+  public static var typeIPv4: UInt16 { 0x0800 }
+
+  public let base: UnsafeRawPointer
+  @inline(__always) public init(_ base: UnsafeRawPointer) { self.base = base }
+
+  @inline(__always) public var type: UInt16 { base.word16(12).bigEndian }
+
+  /// Writes the header of an answer: the addresses change places.
+  @inline(__always) public func emitReply(to reply: UnsafeMutableRawPointer) {
+    reply.put32(base.word32(6), 0)
+    reply.put16(base.word16(10), 4)
+    reply.put32(base.word32(0), 6)
+    reply.put16(base.word16(4), 10)
+    reply.put16(base.word16(12), 12)
+  }
+}

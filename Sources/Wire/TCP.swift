@@ -1,0 +1,43 @@
+/// A TCP header (RFC 9293 section 3.1); a view of its first 20 bytes, whose length has been checked.
+public struct TCPHeader {
+  public static var byteCount: Int { 20 }
+
+  public let base: UnsafeRawPointer
+  @inline(__always) public init(_ base: UnsafeRawPointer) { self.base = base }
+
+  /// Ports in network byte order.
+  @inline(__always) public var sourcePort: UInt16 { base.word16(0) }
+  @inline(__always) public var destinationPort: UInt16 { base.word16(2) }
+  @inline(__always) public var sequence: SequenceNumber { SequenceNumber(base.word32(4).bigEndian) }
+  @inline(__always) public var acknowledgement: SequenceNumber { SequenceNumber(base.word32(8).bigEndian) }
+  /// Header length in bytes, options included: 0...60; less than 20 is malformed.
+  @inline(__always) public var headerLength: UInt16 { UInt16(base.word8(12) >> 4) &* 4 }
+  @inline(__always) public var flags: TCPFlags { TCPFlags(rawValue: base.word8(13)) }
+  @inline(__always) public var window: UInt16 { base.word16(14).bigEndian }
+}
+
+/// The control bits (RFC 9293 section 3.1, RFC 3168 section 6.1).
+public struct TCPFlags: Equatable, Sendable {
+  public var rawValue: UInt8
+  @inline(__always) public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  @inline(__always) public static var fin: UInt8 { 0x01 }
+  @inline(__always) public static var syn: UInt8 { 0x02 }
+  @inline(__always) public static var rst: UInt8 { 0x04 }
+  @inline(__always) public static var psh: UInt8 { 0x08 }
+  @inline(__always) public static var ack: UInt8 { 0x10 }
+  @inline(__always) public static var urg: UInt8 { 0x20 }
+
+  @inline(__always) public func has(_ flag: UInt8) -> Bool { rawValue & flag != 0 }
+  /// Only these of SYN, RST, ACK and FIN are set.
+  @inline(__always) public func isOnly(_ flags: UInt8) -> Bool { rawValue & 0x17 == flags }
+}
+
+/// TCP options (RFC 9293 section 3.2).
+public enum TCPOption {
+  public static var end: UInt8 { 0 }
+  public static var noOperation: UInt8 { 1 }
+  public static var maximumSegmentSize: UInt8 { 2 }
+  /// What a peer that offers no MSS takes over IPv4 (RFC 9293 section 3.7.1).
+  public static var segmentSizeDefault: UInt16 { 536 }
+}
