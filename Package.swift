@@ -55,6 +55,12 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
+    // eBPF programs to test the loader with, and their embedded object.
+    .target(name: "BPFTestProgram", path: "Tests/BPFTestProgram", exclude: ["Kernel"]),
+    .target(
+      name: "BPFTestProgramObject", dependencies: ["BPFTestProgram"], path: "Tests/BPFTestProgramObject",
+      plugins: [.plugin(name: "CompileKernel")]),
+    .testTarget(name: "BPFTests", dependencies: ["BPF", "BPFTestProgramObject"]),
     .executableTarget(
       name: "apus",
       dependencies: [

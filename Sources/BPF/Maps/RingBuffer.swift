@@ -1,0 +1,68 @@
+import Synchronization
+
+/// The reading end of a ring buffer (Linux Documentation/bpf/ringbuf.rst). There is one reader at a time: `consume`
+/// is mutating.
+public struct RingBuffer: ~Copyable, @unchecked Sendable {
+  private let descriptor: Descriptor
+  /// Our position, which the kernel reads; its own page.
+  private let consumer: MemoryMapping
+  /// The kernel's position in a page of its own, then the data twice, so that no record is in two pieces.
+  private let producer: MemoryMapping
+  private let size: UInt64
+
+  private static let busy: UInt32 = 1 << 31
+  private static let discarded: UInt32 = 1 << 30
+  private static let headerSize: UInt64 = 8
+
+  /// Readable (poll, epoll) when there is something to consume.
+  public var fileDescriptor: Int32 { descriptor.rawValue }
+
+  init(_ map: MapHandle) throws(BPFError) {
+    try map.require(.ringBuffer, as: "ring buffer")
+    let page = MemoryMapping.pageSize
+    let size = Int(map.definition.maxEntries)
+    let consumer = try MemoryMapping(map.descriptor, offset: 0, byteCount: page, writable: true)
+    let producer = try MemoryMapping(map.descriptor, offset: page, byteCount: page + 2 * size, writable: false)
+    descriptor = map.descriptor
+    self.size = UInt64(size)
+    self.consumer = consumer
+    self.producer = producer
+  }
+
+  /// Hands every finished record to `body`, whose bytes are valid only during the call. Stops at the first one that is
+  /// still being written. Returns the number of records, without discarded ones.
+  @discardableResult
+  public mutating func consume(_ body: (UnsafeRawBufferPointer) -> Void) -> Int {
+    let data = producer.base + MemoryMapping.pageSize
+    // Only we write the consumer's position.
+    var position = Self.word(consumer.base).pointee.load(ordering: .relaxed)
+    var count = 0
+    while position < Self.word(producer.base).pointee.load(ordering: .acquiring) {
+      let record = data + Int(position & (size - 1))
+      // The kernel clears the busy bit (bpf_ringbuf_commit, xchg) after the record has been written.
+      let header = record.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .acquiring)
+      if header & Self.busy != 0 { break }
+      let length = UInt64(header & ~(Self.busy | Self.discarded))
+      if header & Self.discarded == 0 {
+        body(UnsafeRawBufferPointer(start: record + Int(Self.headerSize), count: Int(length)))
+        count += 1
+      }
+      position += (length + Self.headerSize + 7) & ~7
+      // Sequentially consistent, because the kernel wakes us only if it sees that we had caught up: our position must
+      // be out before we look for the next record.
+      Self.word(consumer.base).pointee.store(position, ordering: .sequentiallyConsistent)
+    }
+    return count
+  }
+
+  private static func word(_ address: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    address.assumingMemoryBound(to: Atomic<UInt64>.self)
+  }
+}
+
+extension LoadedObject {
+  /// Opens the ring buffer of that identifier for reading.
+  public func ringBuffer(_ name: String) throws(BPFError) -> RingBuffer {
+    try RingBuffer(map(name))
+  }
+}

@@ -1,0 +1,1 @@
+// On the host this target is empty: what it holds is compiled for the kernel only (folder Kernel).
