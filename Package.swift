@@ -61,6 +61,8 @@ let package = Package(
       name: "BPFTestProgramObject", dependencies: ["BPFTestProgram"], path: "Tests/BPFTestProgramObject",
       plugins: [.plugin(name: "CompileKernel")]),
     .testTarget(name: "BPFTests", dependencies: ["BPF", "BPFTestProgramObject"]),
+    .testTarget(
+      name: "KernelServerTests", dependencies: ["BPF", "KernelServer", "KernelServerObject"]),
     .executableTarget(
       name: "apus",
       dependencies: [

@@ -9,12 +9,12 @@ import PackagePlugin
 @main
 struct CompileKernel: BuildToolPlugin {
   func createBuildCommands(context: PluginContext, target: Target) throws -> [Command] {
-    let modules = Self.modules(of: target)
+    let modules = Self.modules(of: target).compactMap { $0 as? SwiftSourceModuleTarget }
     guard let program = modules.last else {
       Diagnostics.error("\(target.name): a target that embeds an eBPF object depends on the target to compile")
       return []
     }
-    let directories = modules.map { URL(filePath: $0.directory.string) }
+    let directories = modules.map(\.directoryURL)
     let output = context.pluginWorkDirectoryURL.appending(path: "\(program.name)+Object.swift")
     let arguments = [
       "--swiftc", try context.tool(named: "swiftc").url.path(),

@@ -57,10 +57,9 @@ public struct HeadBuffer {
     get { bytes.word16(2256) }
     nonmutating set { base.put16(newValue, 2256) }
   }
-  @inline(__always) var lineCount: Int {
-    get { Int(bytes.word16(2258)) }
-    nonmutating set { base.put16(UInt16(truncatingIfNeeded: newValue), 2258) }
-  }
+  /// Always 0, which nobody but the buffer's owner knows: what starts from it is not followed by the verifier, where a
+  /// variable that starts from a constant would be, value by value.
+  @inline(__always) var zero: Int { Int(bytes.word16(2258)) }
   /// Bits of `HeadFault`.
   @inline(__always) var faults: UInt32 {
     get { bytes.word32(2260) }
@@ -74,6 +73,16 @@ public struct HeadBuffer {
     get { bytes.word16(2266) != 0 }
     nonmutating set { base.put16(newValue ? 1 : 0, 2266) }
   }
+
+  /// Bytes of the head, 18...`Limits.headBytesMax`. Whoever fills the buffer says it first, and compares it in a
+  /// variable of his own: the parser only masks it, and a compiler that knows it to be compared drops the mask, which
+  /// is what the verifier goes by.
+  @inline(__always) public var length: Int {
+    get { Int(bytes.word16(2268)) }
+    nonmutating set { base.put16(UInt16(truncatingIfNeeded: newValue), 2268) }
+  }
+  /// "GET / HTTP/1.0" and two line ends.
+  public static var lengthMin: Int { 18 }
 
   /// Whether the path is followed by a query, which is then part of what `pathLength` counts.
   @inline(__always) public var hasQuery: Bool {

@@ -6,24 +6,26 @@ import Wire
 /// What is understood: `GET`, an origin-form target, HTTP/1.0 or 1.1, fields whose names are letters, digits and
 /// hyphens and whose values are printable ASCII, at most one Host and one Connection (RFC 9112 sections 2 to 5).
 /// Everything else has a reason of its own and goes to the server behind, which may well understand it.
+///
+/// Each loop is a function that is not inlined: when it returns, the verifier forgets its variables, so that all ways
+/// through the loop become one again.
 extension HeadBuffer {
-  /// Reads the head that fills the first `length` bytes of the buffer, all of them.
+  /// Reads the head, which must be all of the first `length` bytes of the buffer.
   ///
   /// - Returns: `nil` if the head is understood: then the path, its hash, Host and Connection are known.
-  @inline(__always) public func parse(length: Int, hashSeed: UInt64) -> HandoverReason? {
-    if length < 18 || length > Limits.headBytesMax { return length < 18 ? .headIncomplete : .headTooLong }
+  @inline(__always) public func parse(hashSeed: UInt64) -> HandoverReason? {
     // "GET " and, at the end of the segment, the empty line.
     if bytes.word32(0) != 0x2054_4547 { return .method }
     if (bytes + ((length &- 4) & Self.mask)).word32(0) != 0x0a0d_0a0d { return .headIncomplete }
     if let reason = readTarget(hashSeed: hashSeed) { return reason }
     if let reason = readVersion() { return reason }
-    if let reason = findLines(length: length) { return reason }
+    if let reason = findLines() { return reason }
     readFields()
     return judge()
   }
 
   /// The request target: visible ASCII up to a space, beginning with a slash (origin-form, RFC 9112 section 3.2.1).
-  @inline(__always) private func readTarget(hashSeed: UInt64) -> HandoverReason? {
+  @inline(never) private func readTarget(hashSeed: UInt64) -> HandoverReason? {
     if bytes.word8(Self.pathOffset) != 0x2f { return .target }
     var hash = PathHash(seed: hashSeed, site: 0)
     pathLength = 0
@@ -64,9 +66,8 @@ extension HeadBuffer {
   }
 
   /// Finds where each line begins, and that nothing but printable ASCII and CRLF is in them.
-  @inline(__always) private func findLines(length: Int) -> HandoverReason? {
-    faults = 0
-    lineCount = 0
+  @inline(never) private func findLines() -> HandoverReason? {
+    var lines = zero
     isScanned = word16(cursor) == 0x0a0d
     setLineStart(0, cursor)
     var position = cursor & Self.mask
@@ -86,12 +87,11 @@ extension HeadBuffer {
         let end = (position &+ index) & Self.mask
         if word16(end) != 0x0a0d { return .headMalformed }
         position = (end &+ 2) & Self.mask
-        let line = (lineCount &+ 1) & 63
-        if line > Limits.fieldLinesMax { return .headTooLong }
-        lineCount = line
-        setLineStart(line, position)
+        lines = (lines &+ 1) & 63
+        if lines > Limits.fieldLinesMax { return .headTooLong }
+        setLineStart(lines, position)
         if word16(position) == 0x0a0d {
-          setLineStart(line &+ 1, 0)
+          setLineStart(lines &+ 1, 0)
           isScanned = true
           break
         }
@@ -104,10 +104,11 @@ extension HeadBuffer {
   }
 
   /// Looks at every field's name, and at the values of those that matter here.
-  @inline(__always) private func readFields() {
-    hostOffset = 0
-    hostLength = 0
-    connectionOption = ConnectionOption.none
+  @inline(never) private func readFields() {
+    faults = UInt32(truncatingIfNeeded: zero)
+    hostOffset = zero
+    hostLength = zero
+    connectionOption = UInt16(truncatingIfNeeded: zero)
     for line in 0..<Limits.fieldLinesMax {
       let start = lineStart(line)
       let next = lineStart(line &+ 1)
@@ -177,7 +178,7 @@ extension HeadBuffer {
   }
 
   /// Whether Host is letters, digits, hyphens, dots and colons only (RFC 3986 section 3.2.2 without the rarer forms).
-  @inline(__always) private func isHostPlain() -> Bool {
+  @inline(never) private func isHostPlain() -> Bool {
     var position = hostOffset & Self.mask
     for _ in 0..<9 {
       let found = ByteScan.notHost(word64(position) | ByteScan.every(0x20))

@@ -15,7 +15,8 @@ extension Server {
     }
     if !isPayloadLoaded { return handOver(connection, stored: stored, .headTooLong) }
     let head = scratch.head
-    if let reason = head.parse(length: Int(segment.payloadLength), hashSeed: control.pointee.pathSeed) {
+    if Int(segment.payloadLength) < HeadBuffer.lengthMin { return handOver(connection, stored: stored, .headIncomplete) }
+    if let reason = head.parse(hashSeed: control.pointee.pathSeed) {
       return handOver(connection, stored: stored, reason)
     }
     guard let site = site(of: head) else {
@@ -52,13 +53,13 @@ extension Server {
   /// Date, or the connection is reset: the client may hold a part of the other bytes.
   @inline(__always) func repeatAnswer(_ connection: Connection) -> Verdict {
     let head = scratch.head
-    let length = Int(connection.requestLength)
-    guard isPayloadLoaded, head.parse(length: length, hashSeed: control.pointee.pathSeed) == nil,
-      let site = site(of: head)
-    else { return drop(.repeatedDiffers) }
-    guard let record = Record(head, site: site),
-      record.generation == connection.generation, let date = Date(UInt64(connection.responseSecond))
-    else {
+    guard isPayloadLoaded else { return drop(.repeatedDiffers) }
+    head.length = Int(connection.requestLength)
+    let date = Date(UInt64(connection.responseSecond))
+    guard head.parse(hashSeed: control.pointee.pathSeed) == nil, let site = site(of: head) else {
+      return drop(.repeatedDiffers)
+    }
+    guard let date, let record = Record(head, site: site), record.generation == connection.generation else {
       Maps.connections.remove(segment.flow)
       return sendReset(connection)
     }
@@ -82,17 +83,16 @@ extension Server {
     var sum = Checksum(UInt64(answer.checksum))
     if answer.dateOffset != 0 { sum.add(date.checksum, atOdd: answer.dateOffset & 1 != 0) }
     reply.payloadSum = sum.folded
+    scratch.headLength.set(answer.headLength)
+    scratch.bodyLength.set(answer.bodyLength)
     guard reply.write(to: packet, for: segment, headers: scratch.headers) else { return false }
     let start = UInt32(Segment.headersByteCount)
-    let headLength = UInt32(answer.headLength)
-    guard headLength != 0, headLength <= UInt32(Limits.responseBytesMax) else { return false }
+    let headLength = scratch.headLength.bounded(by: Self.copyBytesMax)
     let record = UnsafeRawPointer(answer.record.base)
     guard packet.store(start, from: record + answer.headOffset, length: headLength) else { return false }
     if answer.bodyLength != 0 {
-      let length = UInt32(answer.bodyLength)
-      guard length <= UInt32(Limits.responseBytesMax),
-        packet.store(start &+ headLength, from: record + answer.bodyOffset, length: length)
-      else { return false }
+      let bodyLength = scratch.bodyLength.bounded(by: Self.copyBytesMax)
+      guard packet.store(start &+ headLength, from: record + answer.bodyOffset, length: bodyLength) else { return false }
     }
     if answer.dateOffset != 0 {
       let offset = start &+ UInt32(answer.dateOffset)
@@ -100,6 +100,9 @@ extension Server {
     }
     return answer.record.currentGeneration == answer.record.generation
   }
+
+  /// A power of two not less than `Limits.responseBytesMax`, which whole answers have been held against.
+  private static var copyBytesMax: UInt32 { 16_384 }
 
   /// The site a request is for. `nil`: its Host is not known here.
   @inline(__always) private func site(of head: HeadBuffer) -> UInt16? {

@@ -15,10 +15,14 @@ func receive(_ packet: PacketContext) -> Verdict {
   guard packet.type == PacketContext.typeHost, !packet.hasVLANTag, let segment = Segment(packet) else { return .next }
   let key = ListenerKey(address: segment.flow.localAddress, port: segment.flow.localPort)
   guard let listener = Maps.listeners[key] else { return .next }
-  guard let control = Maps.control, let scratch = Maps.scratch, let counters = Maps.counters else { return .next }
+  guard let memory = Maps.scratch else { return .next }
+  let scratch = Scratch(memory)
+  scratch.payloadLength.set(segment.payloadLength)
+  scratch.optionsLength.set(segment.headerLength &- UInt16(TCPHeader.byteCount))
+  guard let control = Maps.control, let counters = Maps.counters else { return .next }
 
   let server = Server(
-    packet: packet, segment: segment, listener: listener, control: control, scratch: Scratch(scratch),
+    packet: packet, segment: segment, listener: listener, control: control, scratch: scratch,
     counters: Counters(counters))
   if let stored = Maps.connections[segment.flow] { return server.proceed(stored) }
   return server.begin()

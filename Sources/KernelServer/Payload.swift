@@ -1,5 +1,6 @@
 import BPFKernel
 import Contract
+import HTTPHead
 import KernelSockets
 import Wire
 
@@ -10,12 +11,19 @@ extension Server {
   /// Copies the payload, if it is not too long to be a request this part understands. False: the packet is not what
   /// its headers say.
   @inline(__always) func loadPayload() -> Bool {
-    let length = UInt32(segment.payloadLength)
-    if length == 0 || length > UInt32(Limits.headBytesMax) { return true }
+    if segment.payloadLength == 0 || !isPayloadLoaded { return true }
+    scratch.head.length = Int(segment.payloadLength)
+    let length = scratch.payloadLength.bounded(by: UInt32(Limits.headBytesMax))
     guard packet.load(segment.payloadOffset, to: scratch.base, length: length) else { return false }
     // Sums are taken four bytes at a time.
     (scratch.base + Int(length)).put32(0, 0)
     return true
+  }
+
+  /// Copies the TCP options, of which there are some.
+  @inline(__always) func loadOptions() -> Bool {
+    let length = scratch.optionsLength.bounded(by: 64)
+    return packet.load(UInt32(Segment.headersByteCount), to: scratch.options, length: length)
   }
 
   /// Whether the TCP checksum is right, verified where neither the device nor the kernel has (RFC 9293 section 3.1).
@@ -23,13 +31,10 @@ extension Server {
   @inline(__always) func isChecksumRight() -> Bool {
     if packet.checksumState.isTrusted || !isPayloadLoaded { return true }
     var checksum = segment.headerSum
-    let optionsLength = UInt32(segment.headerLength) &- UInt32(TCPHeader.byteCount)
-    if optionsLength != 0 {
-      guard optionsLength <= 40 else { return false }
-      let offset = UInt32(Segment.headersByteCount)
-      guard packet.load(offset, to: scratch.options, length: optionsLength) else { return false }
+    if segment.headerLength != 20 {
+      guard loadOptions() else { return false }
       let options = UnsafeRawPointer(scratch.options)
-      for word in 0..<10 where word &* 4 < Int(optionsLength) { checksum.add(options.word32(word &* 4)) }
+      for word in 0..<10 where word &* 4 < Int(segment.headerLength) &- 20 { checksum.add(options.word32(word &* 4)) }
     }
     // A SYN may carry data (RFC 7413); it is not read, so it is not summed either: load it first.
     guard loadPayload() else { return false }

@@ -1,6 +1,7 @@
 import Contract
 import HTTPHead
 import KernelSockets
+import Wire
 
 /// Memory of this CPU, for what is too large for the stack of 512 bytes. Nothing in it outlives the packet but the
 /// rate of miss events.
@@ -21,5 +22,26 @@ struct Scratch {
     (base + 2848).assumingMemoryBound(to: UInt32.self)
   }
 
+
+  // Lengths of copies. The verifier must see that a length is between 1 and a limit, and the compiler must not see
+  // that it has been compared before, or it folds the comparisons into one the verifier learns nothing from. So a
+  // length is stored, and read again after a helper call, the compiler not knowing what the call changes.
+  @inline(__always) var payloadLength: StoredLength { StoredLength(base + 2852) }
+  @inline(__always) var optionsLength: StoredLength { StoredLength(base + 2854) }
+  @inline(__always) var headLength: StoredLength { StoredLength(base + 2856) }
+  @inline(__always) var bodyLength: StoredLength { StoredLength(base + 2858) }
+
   static var byteCount: Int { 2880 }
+}
+
+/// A length between 1 and a limit that is a power of two.
+struct StoredLength {
+  let place: UnsafeMutableRawPointer
+  @inline(__always) init(_ place: UnsafeMutableRawPointer) { self.place = place }
+
+  @inline(__always) func set(_ length: UInt16) { place.put16(length, 0) }
+  /// What was stored, if it is in the limits; something in the limits otherwise.
+  @inline(__always) func bounded(by limit: UInt32) -> UInt32 {
+    ((UInt32(UnsafeRawPointer(place).word16(0)) &- 1) & (limit &- 1)) &+ 1
+  }
 }

@@ -39,7 +39,8 @@ extension Server {
     {
       return leave()
     }
-    let offered = Handshake.offeredSize(packet, segment, options: scratch.options)
+    guard segment.headerLength == 20 || loadOptions() else { return drop(.packet) }
+    let offered = Handshake.offeredSize(segment, options: UnsafeRawPointer(scratch.options))
     let size = offered == 0 ? TCPOption.segmentSizeDefault : offered
     // The kernel takes no connection over whose segments are smaller (bpf_sk_assign_tcp_reqsk).
     if size < TCPOption.segmentSizeDefault { return leave() }
