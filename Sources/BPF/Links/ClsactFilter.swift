@@ -5,73 +5,134 @@ import Glibc
 struct ClsactFilter: Sendable {
   /// Stays open, because it belongs to the device's network namespace, wherever it is used from later.
   private let socket: RouteSocket
-  private let interfaceIndex: UInt32
-  private let direction: TrafficDirection
-  private let priority: UInt16
+  private let place: Place
+  private let entry: Entry
   private let madeDiscipline: Bool
 
-  /// How many priorities are tried to find a free one.
-  private static let maxTries: UInt16 = 64
-  /// The filter's handle within its priority.
-  private static let handle: UInt32 = 1
-  /// ETH_P_ALL
-  private static let allProtocols: UInt16 = 3
+  /// One of a device's two lists of filters.
+  struct Place: Sendable {
+    var interfaceIndex: UInt32
+    var direction: TrafficDirection
+  }
 
-  init(
-    adding program: Int32, to interfaceIndex: UInt32, direction: TrafficDirection, name: String, priority: UInt16
-  ) throws(BPFError) {
+  /// A filter in such a list.
+  struct Entry: Sendable, Equatable {
+    var priority: UInt16
+    /// ETH_P_ALL for ours.
+    var networkProtocol: UInt16 = 3
+    var handle: UInt32 = 1
+    var kind = "bpf"
+    var name: String?
+  }
+
+  /// How many priorities are tried to find a free one.
+  private static let maxTries = 64
+  // TCA_BPF_FD, TCA_BPF_NAME, TCA_BPF_FLAGS with TCA_BPF_FLAG_ACT_DIRECT.
+  private static let programAttribute: UInt16 = 6
+  private static let nameAttribute: UInt16 = 7
+  private static let flagsAttribute: UInt16 = 8
+  private static let directAction: UInt32 = 1
+
+  init(adding program: Int32, at place: Place, name: String, priority: UInt16) throws(BPFError) {
     let socket = try RouteSocket()
-    let result = socket.request(Self.discipline(RouteMessage.newDiscipline, interfaceIndex, create: true))
-    guard result == 0 || result == EEXIST else { throw .failed("RTM_NEWQDISC", errno: result) }
+    let made = socket.request(Self.discipline(RouteMessage.newDiscipline, place, .create))
+    guard made == 0 || made == EEXIST else { throw .failed("RTM_NEWQDISC", errno: made) }
+    var entry = Entry(priority: priority, name: name)
     var code = EEXIST
-    var free = priority
-    for candidate in priority...UInt16(clamping: Int(priority) + Int(Self.maxTries)) {
-      free = candidate
-      var message = Self.filter(RouteMessage.newFilter, interfaceIndex, direction, candidate, create: true)
+    for candidate in Int(priority)..<Int(priority) + Self.maxTries where code == EEXIST {
+      guard let candidate = UInt16(exactly: candidate) else { break }
+      entry.priority = candidate
+      var message = Self.filter(RouteMessage.newFilter, place, entry, .create)
       message.append(RouteMessage.options) {
-        // TCA_BPF_FD, TCA_BPF_NAME, TCA_BPF_FLAGS: TCA_BPF_FLAG_ACT_DIRECT.
-        $0.append(6, UInt32(program))
-        $0.append(7, string: name)
-        $0.append(8, UInt32(1))
+        $0.append(Self.programAttribute, UInt32(program))
+        $0.append(Self.nameAttribute, string: name)
+        $0.append(Self.flagsAttribute, Self.directAction)
       }
       code = socket.request(message)
-      if code != EEXIST { break }
     }
     self.socket = socket
-    self.interfaceIndex = interfaceIndex
-    self.direction = direction
-    self.priority = free
-    madeDiscipline = result == 0
+    self.place = place
+    self.entry = entry
+    madeDiscipline = made == 0
     guard code == 0 else {
-      if madeDiscipline { _ = socket.request(Self.discipline(RouteMessage.deleteDiscipline, interfaceIndex)) }
+      if madeDiscipline { removeUnusedDiscipline() }
       throw .failed("RTM_NEWTFILTER", errno: code)
     }
   }
 
-  /// Removes this filter and, if it was made for it, the discipline. Nobody is told of a failure: mostly the device
-  /// has gone.
+  /// Removes this filter and, if it was made for it and no other filter is there, the discipline. Nobody is told of
+  /// a failure: mostly the device has gone.
   func remove() {
-    _ = socket.request(Self.filter(RouteMessage.deleteFilter, interfaceIndex, direction, priority))
-    if madeDiscipline { _ = socket.request(Self.discipline(RouteMessage.deleteDiscipline, interfaceIndex)) }
+    _ = socket.request(Self.filter(RouteMessage.deleteFilter, place, entry, .act))
+    if madeDiscipline { removeUnusedDiscipline() }
+  }
+
+  /// The filters at a place, those of others too.
+  static func list(at place: Place) throws(BPFError) -> [Entry] {
+    try list(try RouteSocket(), place)
+  }
+
+  /// Removes all BPF filters of that name and returns how many there were.
+  static func removeAll(named name: String, at place: Place) throws(BPFError) -> Int {
+    let socket = try RouteSocket()
+    var count = 0
+    for entry in try list(socket, place) where entry.kind == "bpf" && entry.name == name {
+      let code = socket.request(filter(RouteMessage.deleteFilter, place, entry, .act))
+      guard code == 0 || code == ENOENT else { throw .failed("RTM_DELTFILTER", errno: code) }
+      count += 1
+    }
+    return count
+  }
+
+  private func removeUnusedDiscipline() {
+    for direction in [TrafficDirection.ingress, .egress] {
+      let place = Place(interfaceIndex: place.interfaceIndex, direction: direction)
+      guard let filters = try? Self.list(socket, place), filters.isEmpty else { return }
+    }
+    _ = socket.request(Self.discipline(RouteMessage.deleteDiscipline, place, .act))
+  }
+
+  private static func list(_ socket: RouteSocket, _ place: Place) throws(BPFError) -> [Entry] {
+    var message = RouteMessage(RouteMessage.getFilter, .list)
+    message.appendHeader(place.interfaceIndex, handle: 0, parent: parent(place.direction), info: 0)
+    var entries: [Entry] = []
+    for answer in try socket.list(message) where answer.count >= RouteMessage.trafficHeaderSize {
+      let attributes = RouteAttributes(Array(answer[RouteMessage.trafficHeaderSize...]))
+      let info = answer.number(UInt32.self, at: 16)
+      let entry = Entry(
+        priority: UInt16(info >> 16), networkProtocol: UInt16(bigEndian: UInt16(truncatingIfNeeded: info)),
+        handle: answer.number(UInt32.self, at: 8), kind: attributes.string(RouteMessage.kind) ?? "",
+        name: attributes.nested(RouteMessage.options)?.string(nameAttribute))
+      // Each priority is listed too, with handle 0.
+      if entry.handle != 0 { entries.append(entry) }
+    }
+    return entries
   }
 
   /// TC_H_CLSACT as parent, handle ffff:0.
-  private static func discipline(_ type: UInt16, _ interfaceIndex: UInt32, create: Bool = false) -> RouteMessage {
-    var message = RouteMessage(type, create: create)
-    message.appendHeader(interfaceIndex, handle: 0xffff_0000, parent: 0xffff_fff1, info: 0)
+  private static func discipline(
+    _ type: UInt16, _ place: Place, _ purpose: RouteMessage.Purpose
+  ) -> RouteMessage {
+    var message = RouteMessage(type, purpose)
+    message.appendHeader(place.interfaceIndex, handle: 0xffff_0000, parent: 0xffff_fff1, info: 0)
     message.append(RouteMessage.kind, string: "clsact")
     return message
   }
 
-  /// TC_H_MIN_INGRESS or TC_H_MIN_EGRESS of clsact as parent; the info is priority and protocol.
   private static func filter(
-    _ type: UInt16, _ interfaceIndex: UInt32, _ direction: TrafficDirection, _ priority: UInt16, create: Bool = false
+    _ type: UInt16, _ place: Place, _ entry: Entry, _ purpose: RouteMessage.Purpose
   ) -> RouteMessage {
-    var message = RouteMessage(type, create: create)
+    var message = RouteMessage(type, purpose)
+    // The info is the priority and, in network byte order, the protocol.
     message.appendHeader(
-      interfaceIndex, handle: handle, parent: direction == .ingress ? 0xffff_fff2 : 0xffff_fff3,
-      info: UInt32(priority) << 16 | UInt32(allProtocols.bigEndian))
-    message.append(RouteMessage.kind, string: "bpf")
+      place.interfaceIndex, handle: entry.handle, parent: parent(place.direction),
+      info: UInt32(entry.priority) << 16 | UInt32(entry.networkProtocol.bigEndian))
+    message.append(RouteMessage.kind, string: entry.kind)
     return message
+  }
+
+  /// TC_H_MIN_INGRESS or TC_H_MIN_EGRESS of clsact.
+  private static func parent(_ direction: TrafficDirection) -> UInt32 {
+    direction == .ingress ? 0xffff_fff2 : 0xffff_fff3
   }
 }

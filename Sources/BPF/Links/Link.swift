@@ -43,6 +43,15 @@ public struct Link: ~Copyable, Sendable {
 
   /// Detaches the program now.
   public consuming func detach() {}
+
+  /// Removes the clsact filters of that name from a device of this thread's network namespace, such as those that a
+  /// killed process has left, and returns how many there were.
+  @discardableResult
+  public static func removeClsactFilters(
+    named name: String, interfaceIndex: UInt32, direction: TrafficDirection = .ingress
+  ) throws(BPFError) -> Int {
+    try ClsactFilter.removeAll(named: name, at: .init(interfaceIndex: interfaceIndex, direction: direction))
+  }
 }
 
 /// enum bpf_attach_type
@@ -82,7 +91,7 @@ extension Program {
   ) throws(BPFError) -> Link {
     Link(
       clsact: try ClsactFilter(
-        adding: descriptor.rawValue, to: interfaceIndex, direction: direction, name: name ?? self.name,
-        priority: priority))
+        adding: descriptor.rawValue, at: .init(interfaceIndex: interfaceIndex, direction: direction),
+        name: name ?? self.name, priority: priority))
   }
 }

@@ -13,18 +13,39 @@ final class RouteSocket: Sendable {
 
   /// Sends a request and waits for its acknowledgement. Returns 0 or the errno.
   func request(_ message: RouteMessage) -> Int32 {
+    exchange(message) { _ in }
+  }
+
+  /// Sends a request for a list and returns the answer's messages, without their headers (struct nlmsghdr).
+  func list(_ message: RouteMessage) throws(BPFError) -> [[UInt8]] {
+    var messages: [[UInt8]] = []
+    let code = exchange(message) { messages.append(Array($0)) }
+    guard code == 0 else { throw .failed("rtnetlink list", errno: code) }
+    return messages
+  }
+
+  /// Sends a message and hands on what comes back, until the acknowledgement or the end of the list.
+  private func exchange(_ message: RouteMessage, _ body: (ArraySlice<UInt8>) -> Void) -> Int32 {
     let bytes = message.finished
     guard send(descriptor.rawValue, bytes, bytes.count, 0) == bytes.count else { return errno }
-    var answer = [UInt8](repeating: 0, count: 8192)
+    // The kernel puts at most 32 KB of a list in one datagram.
+    var answer = [UInt8](repeating: 0, count: 32 << 10)
     while true {
       let count = recv(descriptor.rawValue, &answer, answer.count, 0)
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else { return errno }
-      guard count >= 20 else { return EPROTO }
-      let type = answer.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 4, as: UInt16.self) }
-      // struct nlmsgerr begins with the negative errno.
-      if type == RouteMessage.error {
-        return -answer.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 16, as: Int32.self) }
+      var position = 0
+      while count - position >= RouteMessage.headerSize {
+        let length = Int(answer.number(UInt32.self, at: position))
+        guard length >= RouteMessage.headerSize, length <= count - position else { return EPROTO }
+        switch answer.number(UInt16.self, at: position + 4) {
+        case RouteMessage.done: return 0
+        // struct nlmsgerr begins with the negative errno.
+        case RouteMessage.error where length >= 20: return -answer.number(Int32.self, at: position + 16)
+        case RouteMessage.error: return EPROTO
+        default: body(answer[position + RouteMessage.headerSize..<position + length])
+        }
+        position += (length + 3) & ~3
       }
     }
   }
@@ -32,26 +53,38 @@ final class RouteSocket: Sendable {
 
 /// One rtnetlink message: header, struct tcmsg, attributes.
 struct RouteMessage {
-  // NLMSG_ERROR, RTM_…
+  // NLMSG_ERROR, NLMSG_DONE, RTM_…
   static let error: UInt16 = 2
+  static let done: UInt16 = 3
   static let newDiscipline: UInt16 = 36
   static let deleteDiscipline: UInt16 = 37
   static let newFilter: UInt16 = 44
   static let deleteFilter: UInt16 = 45
+  static let getFilter: UInt16 = 46
   /// TCA_KIND and TCA_OPTIONS
   static let kind: UInt16 = 1
   static let options: UInt16 = 2
 
+  /// sizeof(struct nlmsghdr) and sizeof(struct tcmsg)
+  static let headerSize = 16
+  static let trafficHeaderSize = 20
+
   private var bytes: [UInt8] = []
 
-  /// - Parameter create: the thing must not be there yet.
-  init(_ type: UInt16, create: Bool) {
-    // NLM_F_REQUEST | NLM_F_ACK, and NLM_F_EXCL | NLM_F_CREATE.
-    let flags: UInt16 = create ? 0x605 : 0x005
+  enum Purpose: UInt16 {
+    /// NLM_F_REQUEST | NLM_F_ACK
+    case act = 0x005
+    /// NLM_F_EXCL | NLM_F_CREATE besides: the thing must not be there yet.
+    case create = 0x605
+    /// NLM_F_REQUEST | NLM_F_DUMP
+    case list = 0x301
+  }
+
+  init(_ type: UInt16, _ purpose: Purpose) {
     // struct nlmsghdr; the length comes last.
     put(UInt32(0))
     put(type)
-    put(flags)
+    put(purpose.rawValue)
     put(UInt32(1))
     put(UInt32(0))
   }
@@ -98,5 +131,12 @@ struct RouteMessage {
 
   private mutating func setLength<Number: FixedWidthInteger>(at offset: Int, _ length: Number) {
     withUnsafeBytes(of: length) { bytes.replaceSubrange(offset..<offset + $0.count, with: $0) }
+  }
+}
+
+extension [UInt8] {
+  /// A number in host byte order, as netlink has them.
+  func number<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type, at offset: Int) -> Number {
+    withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: type) }
   }
 }

@@ -5,7 +5,7 @@ public struct LoadedObject: ~Copyable, Sendable {
   public let object: ObjectFile
   private var maps: [String: MapHandle] = [:]
   private var programs: [String: Program] = [:]
-  private var environment = LinkedProgram.Environment(
+  private(set) var environment = LinkedProgram.Environment(
     maps: [], constantData: -1, mutableData: -1, kernelFunctions: [:])
   private var data: [Descriptor] = []
 

@@ -127,6 +127,8 @@ extension Program {
     var log = [UInt8](repeating: 0, count: longLog_bytes)
     let result = load(program, types, &log, level: logPath | logStatistics)
     if result >= 0 { _ = Descriptor(Int32(result)) }
-    return .refused(VerifierRefusal(program: program, log: VerifierLog(log.first == 0 ? shortLog : log)))
+    let summary = VerifierLog(shortLog)
+    return .refused(
+      VerifierRefusal(program: program, summary: summary, log: log.first == 0 ? summary : VerifierLog(log)))
   }
 }

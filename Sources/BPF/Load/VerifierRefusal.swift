@@ -14,10 +14,13 @@ public struct VerifierRefusal: Error, Sendable, Equatable, CustomStringConvertib
     return "verifier refused \(program): \(reason)\(place)"
   }
 
-  init(program: LinkedProgram, log: VerifierLog) {
+  /// - Parameters:
+  ///   - summary: the log without the way there: whole, however long that is.
+  ///   - log: the log with it.
+  init(program: LinkedProgram, summary: VerifierLog, log: VerifierLog) {
     self.program = program.name
     self.log = log.text
-    reason = log.complaint ?? "no reason given"
+    reason = summary.complaint ?? log.complaint ?? "no reason given"
     let place = log.remark.map { ($0.file, $0.line) } ?? log.lastInstruction.flatMap { program.source(of: $0) }
     // The log names files without their folders.
     file = place.map { place in program.files.first { $0 == place.0 || $0.hasSuffix("/" + place.0) } ?? place.0 }

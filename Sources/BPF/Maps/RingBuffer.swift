@@ -1,7 +1,8 @@
 import Synchronization
 
-/// The reading end of a ring buffer (Linux Documentation/bpf/ringbuf.rst). There is one reader at a time: `consume`
-/// is mutating.
+/// The reading end of a ring buffer (Linux Documentation/bpf/ringbuf.rst).
+///
+/// It may move to another thread, but there is one reader at a time: `consume` is mutating, so the compiler sees to it.
 public struct RingBuffer: ~Copyable, @unchecked Sendable {
   private let descriptor: Descriptor
   /// Our position, which the kernel reads; its own page.

@@ -2,11 +2,11 @@
 
 /// BPF_MAP_TYPE_HASH: packet length -> how many.
 @section("maps") nonisolated(unsafe) var lengthsMap: MapDefinition = (1, 4, 8, 64, 0)
-/// BPF_MAP_TYPE_LRU_HASH
-@section("maps") nonisolated(unsafe) var recentMap: MapDefinition = (9, 8, 8, 128, 0)
+/// BPF_MAP_TYPE_LRU_HASH; @used keeps what no program refers to.
+@section("maps") @used nonisolated(unsafe) var recentMap: MapDefinition = (9, 8, 8, 128, 0)
 /// BPF_MAP_TYPE_ARRAY; 12 bytes a value, so that a stride of 16 shows.
-@section("maps") nonisolated(unsafe) var tableMap: MapDefinition = (2, 4, 12, 4, 0)
-/// BPF_MAP_TYPE_PERCPU_ARRAY; two counters of 4 bytes and one of 4: 12 bytes, padded to 16 for each CPU.
+@section("maps") @used nonisolated(unsafe) var tableMap: MapDefinition = (2, 4, 12, 4, 0)
+/// BPF_MAP_TYPE_PERCPU_ARRAY: packets, nothing, bytes; 12 bytes, padded to 16 for each CPU.
 @section("maps") nonisolated(unsafe) var countersMap: MapDefinition = (6, 4, 12, 2, 0)
 /// BPF_MAP_TYPE_RINGBUF
 @section("maps") nonisolated(unsafe) var eventsMap: MapDefinition = (27, 0, 0, 4096, 0)

@@ -108,7 +108,8 @@ func doubles(_ context: MutableAddress) -> Int32 {
 /// Reads the packet without asking how long it is.
 @section("tc") @used @c(careless)
 func careless(_ context: MutableAddress) -> Int32 {
-  Int32(Packet(context: context).start.load(fromByteOffset: 40, as: UInt8.self))
+  let bytes = Packet(context: context).start.assumingMemoryBound(to: UInt8.self)
+  return Int32(bytes[40])
 }
 
 /// Adds so that it may overflow; whether the addition is reached depends on a constant.

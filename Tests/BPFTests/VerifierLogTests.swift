@@ -1,0 +1,57 @@
+import Testing
+
+@testable import BPF
+
+@Suite("The verifier's log") struct VerifierLogTests {
+  static let refusal = VerifierLog(
+    Array(
+      """
+      ; let x = c.length * 16 @ Program.swift:5
+      6: (26) if w0 > 0xff goto pc+6
+      ;  @ Program.swift:0
+      14: (85) call __bpf_trap#48051
+      unexpected __bpf_trap() due to uninitialized variable?
+      verification time 108 usec
+      stack depth 8+0+16
+      processed 9 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 0
+
+      """.utf8))
+
+  @Test("The last complaint is not taken from the statistics")
+  func complaint() {
+    #expect(Self.refusal.complaint == "unexpected __bpf_trap() due to uninitialized variable?")
+  }
+
+  @Test("The remark is the last that has a line")
+  func remark() throws {
+    let remark = try #require(Self.refusal.remark)
+    #expect(remark == ("Program.swift", 5))
+  }
+
+  @Test("Counts are read from the statistics")
+  func counts() {
+    #expect(Self.refusal.processedInstructions == 9)
+    #expect(Self.refusal.stackDepth_bytes == 24)
+    #expect(Self.refusal.verificationTime_us == 108)
+    #expect(Self.refusal.lastInstruction == 14)
+  }
+
+  @Test("An empty log has neither complaint nor counts")
+  func empty() {
+    let log = VerifierLog([0, 0])
+    #expect(log.complaint == nil)
+    #expect(log.processedInstructions == nil)
+    #expect(log.remark == nil)
+  }
+
+  @Test("Without remarks, as before Linux 6.9, the line comes from the instruction")
+  func withoutRemarks() throws {
+    let object = try testObject.get()
+    let program = try LinkedProgram(try object.program("counts"), of: object, .test)
+    let log = VerifierLog(Array("0: (bf) r6 = r1\n7: (85) call 1\nR1 type=scalar\n".utf8))
+    let refusal = VerifierRefusal(program: program, summary: log, log: log)
+    #expect(refusal.reason == "R1 type=scalar")
+    #expect(refusal.line == program.source(of: 7)?.line)
+    #expect(refusal.file == program.source(of: 7)?.file)
+  }
+}
