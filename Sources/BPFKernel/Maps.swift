@@ -47,6 +47,10 @@ public struct HashMap<Key: BitwiseCopyable, Value: BitwiseCopyable> {
     var key = key
     return Helper.mapUpdate(map, &key, value, 0) == 0
   }
+  /// Inserts or replaces, with a key that lies in a map's value or on the stack already.
+  @inline(__always) public func update(at key: UnsafeRawPointer, _ value: UnsafeRawPointer) -> Bool {
+    Helper.mapUpdate(map, key, value, 0) == 0
+  }
   @inline(__always) public func remove(_ key: Key) {
     var key = key
     _ = Helper.mapDelete(map, &key)

@@ -7,43 +7,41 @@ import Wire
 /// Requests: answered from the object store, or handed over.
 extension Server {
   /// A request at RCV.NXT with nothing of ours unacknowledged: the one moment at which both are possible.
-  @inline(__always) func serve(_ connection: Connection, stored: Stored?) -> Verdict {
-    if isDraining { return handOver(connection, stored: stored, .draining) }
-    if !isFresh { return handOver(connection, stored: stored, .staleHeartbeat) }
+  @inline(never) func serve(stored: Stored?) -> Verdict {
+    if isDraining { return handOver(stored, .draining) }
+    if !isFresh { return handOver(stored, .staleHeartbeat) }
     if segment.flags.has(TCPFlags.urg) || segment.headerLength != 20 {
-      return handOver(connection, stored: stored, .segment)
+      return handOver(stored, .segment)
     }
-    if !isPayloadLoaded { return handOver(connection, stored: stored, .headTooLong) }
+    if !isPayloadLoaded { return handOver(stored, .headTooLong) }
     let head = scratch.head
-    if Int(segment.payloadLength) < HeadBuffer.lengthMin { return handOver(connection, stored: stored, .headIncomplete) }
-    if let reason = head.parse(hashSeed: control.pointee.pathSeed) {
-      return handOver(connection, stored: stored, reason)
-    }
+    if Int(segment.payloadLength) < HeadBuffer.lengthMin { return handOver(stored, .headIncomplete) }
+    if !Phases.parseHead() { return handOver(stored, code: scratch.reason.pointee) }
     guard let site = site(of: head) else {
       reportMiss(head, site: .max)
-      return handOver(connection, stored: stored, .hostUnknown)
+      return handOver(stored, .hostUnknown)
     }
-    guard let record = Record(head, site: site) else {
+    scratch.site.pointee = site
+    guard let record = Record(found: scratch) else {
       reportMiss(head, site: site)
-      return handOver(connection, stored: stored, head.missReason)
+      return handOver(stored, head.missReason)
     }
     let second = currentSecond
     let answer = Answer(record, variant: head.variant, isPersistent: head.isPersistent)
-    if answer.headLength == 0 { return handOver(connection, stored: stored, .variant) }
+    if answer.headLength == 0 { return handOver(stored, .variant) }
     if answer.length > UInt32(connection.segmentSizeMax) || answer.length > UInt32(Limits.responseBytesMax) {
-      return handOver(connection, stored: stored, .segmentTooSmall)
+      return handOver(stored, .segmentTooSmall)
     }
-    if answer.length > UInt32(segment.window) { return handOver(connection, stored: stored, .windowTooSmall) }
-    guard let date = Date(second) else { return handOver(connection, stored: stored, .date) }
+    if answer.length > UInt32(segment.window) { return handOver(stored, .windowTooSmall) }
+    guard let date = Date(second) else { return handOver(stored, .date) }
 
-    var connection = connection
     let closes = !answer.isPersistent || segment.flags.has(TCPFlags.fin)
-    connection.answer(segment, responseLength: answer.length, closes: closes)
-    connection.generation = record.generation
-    connection.responseSecond = UInt32(truncatingIfNeeded: second)
-    connection.lastAnswer_s = currentMonotonicSecond
-    guard write(answer, date, connection) else { return drop(.tornObject) }
-    guard keep(connection, stored: stored) else { return drop(.full) }
+    scratch.connection.pointee.answer(segment, responseLength: answer.length, closes: closes)
+    scratch.connection.pointee.generation = record.generation
+    scratch.connection.pointee.responseSecond = UInt32(truncatingIfNeeded: second)
+    scratch.connection.pointee.lastAnswer_s = currentMonotonicSecond
+    guard write(answer, date) else { return drop(.tornObject) }
+    guard keep(stored) else { return drop(.full) }
     record.touch(connection.lastAnswer_s)
     counters.count(.hits)
     return packet.reflect()
@@ -51,31 +49,30 @@ extension Server {
 
   /// The last request again: its answer was lost. The same bytes from the same version of the object, with the same
   /// Date, or the connection is reset: the client may hold a part of the other bytes.
-  @inline(__always) func repeatAnswer(_ connection: Connection) -> Verdict {
+  @inline(never) func repeatAnswer() -> Verdict {
     let head = scratch.head
     guard isPayloadLoaded else { return drop(.repeatedDiffers) }
     head.length = Int(connection.requestLength)
     let date = Date(UInt64(connection.responseSecond))
-    guard head.parse(hashSeed: control.pointee.pathSeed) == nil, let site = site(of: head) else {
-      return drop(.repeatedDiffers)
-    }
-    guard let date, let record = Record(head, site: site), record.generation == connection.generation else {
+    guard Phases.parseHead(), let site = site(of: head) else { return drop(.repeatedDiffers) }
+    scratch.site.pointee = site
+    guard let date, let record = Record(found: scratch), record.generation == connection.generation else {
       Maps.connections.remove(segment.flow)
-      return sendReset(connection)
+      return sendReset()
     }
     let answer = Answer(record, variant: head.variant, isPersistent: head.isPersistent)
     let closes: UInt32 = connection.state == ConnectionState.closing ? 1 : 0
     guard answer.length == connection.sendNext - connection.responseSequence &- closes,
       answer.length <= UInt32(Limits.responseBytesMax)
     else { return drop(.repeatedDiffers) }
-    guard write(answer, date, connection) else { return drop(.tornObject) }
+    guard write(answer, date) else { return drop(.tornObject) }
     counters.count(.retransmissions)
     return packet.reflect()
   }
 
   /// Turns the packet into the response: headers, response head with its Date, body. False: the packet or the
   /// object changed under our hands, and the packet is spoilt.
-  @inline(__always) private func write(_ answer: Answer, _ date: Date, _ connection: Connection) -> Bool {
+  @inline(__always) private func write(_ answer: Answer, _ date: Date) -> Bool {
     var reply = Reply(
       sequence: connection.responseSequence, acknowledgement: connection.receiveNext,
       flags: TCPFlags.ack | TCPFlags.psh | (connection.state == ConnectionState.closing ? TCPFlags.fin : 0))
@@ -92,7 +89,9 @@ extension Server {
     guard packet.store(start, from: record + answer.headOffset, length: headLength) else { return false }
     if answer.bodyLength != 0 {
       let bodyLength = scratch.bodyLength.bounded(by: Self.copyBytesMax)
-      guard packet.store(start &+ headLength, from: record + answer.bodyOffset, length: bodyLength) else { return false }
+      guard packet.store(start &+ headLength, from: record + answer.bodyOffset, length: bodyLength) else {
+        return false
+      }
     }
     if answer.dateOffset != 0 {
       let offset = start &+ UInt32(answer.dateOffset)

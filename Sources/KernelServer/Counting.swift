@@ -6,7 +6,9 @@ struct Counters {
   @inline(__always) init(_ base: UnsafeMutableRawPointer) { self.base = base }
 
   @inline(__always) func count(_ counter: Counter) { add(Int(counter.rawValue)) }
-  @inline(__always) func count(_ reason: HandoverReason) { add(CounterLayout.handovers &+ Int(reason.rawValue)) }
+  @inline(__always) func countHandover(_ code: UInt32) {
+    add(CounterLayout.handovers &+ Int(code & UInt32(HandoverReason.count &- 1)))
+  }
   @inline(__always) func count(_ reason: DropReason) { add(CounterLayout.drops &+ Int(reason.rawValue)) }
 
   @inline(__always) private func add(_ index: Int) {

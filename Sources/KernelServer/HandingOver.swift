@@ -6,13 +6,20 @@ import Wire
 
 /// Giving a connection to the server behind, and telling the daemon why it had to be.
 extension Server {
-  /// Hands the connection over with this segment as the first data of its new owner. Without a reason: again.
   @inline(__always)
-  func handOver(_ connection: Connection, stored: Stored?, _ reason: HandoverReason?) -> Verdict {
-    if let reason {
-      counters.count(reason)
-      counters.count(.handovers)
-    }
+  func handOver(_ stored: Stored?, _ reason: HandoverReason) -> Verdict {
+    handOver(stored, code: reason.rawValue)
+  }
+
+  /// Hands the connection over for a reason given by its number.
+  @inline(__always) func handOver(_ stored: Stored?, code: UInt32) -> Verdict {
+    counters.countHandover(code)
+    counters.count(.handovers)
+    return give(stored: stored)
+  }
+
+  /// Gives the connection to the server behind, with this segment as the first data of its new owner.
+  @inline(__always) func give(stored: Stored?) -> Verdict {
     let behind = listener.pointee
     let result = Handover.give(
       packet, segment.flow, address: behind.backendAddress, port: behind.backendPort,

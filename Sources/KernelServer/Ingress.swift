@@ -12,30 +12,61 @@ public func ingress(_ context: UnsafeMutableRawPointer) -> Int32 {
 /// Takes a packet if it is ours: to this host, TCP, to an address we answer for. All others are the kernel's.
 @inline(__always)
 func receive(_ packet: PacketContext) -> Verdict {
-  guard packet.type == PacketContext.typeHost, !packet.hasVLANTag, let segment = Segment(packet) else { return .next }
+  guard packet.type == PacketContext.typeHost, !packet.hasVLANTag, let memory = Maps.scratch else { return .next }
+  let scratch = Scratch(memory)
+  guard scratch.segment.pointee.read(packet) else { return .next }
+  let segment = scratch.segment.pointee
   let key = ListenerKey(address: segment.flow.localAddress, port: segment.flow.localPort)
   guard let listener = Maps.listeners[key] else { return .next }
-  guard let memory = Maps.scratch else { return .next }
-  let scratch = Scratch(memory)
   scratch.payloadLength.set(segment.payloadLength)
   scratch.optionsLength.set(segment.headerLength &- UInt16(TCPHeader.byteCount))
   guard let control = Maps.control, let counters = Maps.counters else { return .next }
 
   let server = Server(
-    packet: packet, segment: segment, listener: listener, control: control, scratch: scratch,
-    counters: Counters(counters))
-  if let stored = Maps.connections[segment.flow] { return server.proceed(stored) }
-  return server.begin()
+    packet: packet, scratch: scratch, listener: listener, control: control, counters: Counters(counters))
+  let stored = Maps.connections.value(at: scratch.segment)
+  var step = Step.begin
+  if let stored { step = server.proceed(stored) }
+  if step == .begin { step = server.begin() }
+  switch step {
+  case .serve: return server.serve(stored: stored)
+  case .repeatAnswer: return server.repeatAnswer()
+  case .finish: return server.finish(stored: stored)
+  case .giveAgain: return server.give(stored: stored)
+  default: return Verdict(rawValue: step.rawValue)
+  }
+}
+
+/// What is to be done with a packet: a verdict, or a step that leads to one. The first part of the program, which looks
+/// at the segment, and the second, which answers, meet here with nothing on the stack but this number.
+struct Step: Equatable {
+  var rawValue: Int32
+
+  @inline(__always) static func done(_ verdict: Verdict) -> Step { Step(rawValue: verdict.rawValue) }
+  /// There is no connection, or none any more.
+  @inline(__always) static var begin: Step { Step(rawValue: 100) }
+  @inline(__always) static var serve: Step { Step(rawValue: 101) }
+  @inline(__always) static var repeatAnswer: Step { Step(rawValue: 102) }
+  @inline(__always) static var finish: Step { Step(rawValue: 103) }
+  @inline(__always) static var giveAgain: Step { Step(rawValue: 104) }
+
+  @inline(__always) static func ~= (pattern: Step, step: Step) -> Bool { pattern.rawValue == step.rawValue }
 }
 
 /// One packet of a client, and what is needed to deal with it.
 struct Server {
   let packet: PacketContext
-  let segment: Segment
+  let scratch: Scratch
   let listener: UnsafeMutablePointer<Listener>
   let control: UnsafeMutablePointer<Control>
-  let scratch: Scratch
   let counters: Counters
+
+  @inline(__always) var segment: Segment { scratch.segment.pointee }
+  /// The connection as it will be stored.
+  @inline(__always) var connection: Connection {
+    get { scratch.connection.pointee }
+    nonmutating set { scratch.connection.pointee = newValue }
+  }
 
   /// The daemon knows of every change of a file up to two seconds ago. If not, nothing is answered from here.
   @inline(__always) var isFresh: Bool {

@@ -15,7 +15,7 @@ import KernelSockets
 @section("maps") nonisolated(unsafe) var sitesMap: MapDefinition = (1, 64, 4, 256, 0)
 @section("maps") nonisolated(unsafe) var countersMap: MapDefinition = (6, 4, 512, 1, 0)
 @section("maps") nonisolated(unsafe) var missFilterMap: MapDefinition = (2, 4, 8, 1024, 0)
-@section("maps") nonisolated(unsafe) var scratchMap: MapDefinition = (6, 4, 2880, 1, 0)
+@section("maps") nonisolated(unsafe) var scratchMap: MapDefinition = (6, 4, 3008, 1, 0)
 @section("maps") nonisolated(unsafe) var eventsMap: MapDefinition = (27, 0, 0, 1_048_576, 0)
 
 /// Which bits of an offset are inside the arena: its size less one, less the alignment of records. A constant to

@@ -29,35 +29,39 @@ struct Record {
     @inline(__always) var checksum: UInt16 { base.word16(6) }
   }
 
-  /// The object a head asks for, its key compared to the last byte.
-  @inline(__always) init?(_ head: HeadBuffer, site: UInt16) {
-    var generation: UInt32 = 0
-    guard let base = Self.find(head, site: site, generation: &generation) else { return nil }
-    self.init(base: base, generation: generation)
+  /// The object the head in the scratch memory asks for, of the site that stands there too.
+  @inline(__always) init?(found scratch: Scratch) {
+    guard Phases.findObject(), let arena = Maps.arena else { return nil }
+    base = arena + Int((scratch.objectUnit.pointee &* UInt32(Limits.recordAlignment)) & arenaMask)
+    generation = scratch.objectGeneration.pointee
   }
 
-  @inline(__always) private init(base: UnsafeMutableRawPointer, generation: UInt32) {
+  @inline(__always) private init(base: UnsafeMutableRawPointer) {
     self.base = base
-    self.generation = generation
+    generation = UnsafeRawPointer(base).word32(0)
   }
 
-  /// A function of its own in the kernel, which returns 64 bits at most.
-  private static func find(_ head: HeadBuffer, site: UInt16, generation: inout UInt32) -> UnsafeMutableRawPointer? {
+  /// Finds a record, its key compared to the last byte, and stores where it is and its generation.
+  @inline(__always) static func find(_ scratch: Scratch) -> Bool {
+    let head = scratch.head
+    let site = scratch.site.pointee
     var path = PathHash(seed: head.pathHash, site: site)
     let hash = path.finish(length: head.pathLength)
-    guard let bucket = Maps.index.bytes(IndexBucket.bucket(hash: hash)), let arena = Maps.arena else { return nil }
+    guard let bucket = Maps.index.bytes(IndexBucket.bucket(hash: hash)), let arena = Maps.arena else { return false }
     let slots = UnsafeRawPointer(bucket)
     var unit: UInt32 = 0
     for slot in 0..<IndexBucket.slotCount {
       let word = slots.word64(slot &* 8)
       if IndexBucket.matches(slot: word, hash: hash) { unit = UInt32(truncatingIfNeeded: word) }
     }
-    if unit == 0 { return nil }
-    let base = arena + Int((unit &* UInt32(Limits.recordAlignment)) & arenaMask)
-    let record = Record(base: base, generation: UnsafeRawPointer(base).word32(0))
-    guard record.generation & 1 == 0, record.hash == hash, record.site == site else { return nil }
-    generation = record.generation
-    return record.hasPath(of: head) ? base : nil
+    if unit == 0 { return false }
+    let record = Record(base: arena + Int((unit &* UInt32(Limits.recordAlignment)) & arenaMask))
+    guard record.generation & 1 == 0, record.hash == hash, record.site == site, record.hasPath(of: head) else {
+      return false
+    }
+    scratch.objectUnit.pointee = unit
+    scratch.objectGeneration.pointee = record.generation
+    return true
   }
 
   @inline(__always) private func hasPath(of head: HeadBuffer) -> Bool {

@@ -22,6 +22,20 @@ struct Scratch {
     (base + 2848).assumingMemoryBound(to: UInt32.self)
   }
 
+  /// Why the head is not understood: a `HandoverReason`, but the verifier must not know that it has been one.
+  @inline(__always) var reason: UnsafeMutablePointer<UInt32> {
+    (base + 2872).assumingMemoryBound(to: UInt32.self)
+  }
+  /// The site a request is for, and the record found for it.
+  @inline(__always) var site: UnsafeMutablePointer<UInt16> {
+    (base + 2860).assumingMemoryBound(to: UInt16.self)
+  }
+  @inline(__always) var objectUnit: UnsafeMutablePointer<UInt32> {
+    (base + 2864).assumingMemoryBound(to: UInt32.self)
+  }
+  @inline(__always) var objectGeneration: UnsafeMutablePointer<UInt32> {
+    (base + 2868).assumingMemoryBound(to: UInt32.self)
+  }
 
   // Lengths of copies. The verifier must see that a length is between 1 and a limit, and the compiler must not see
   // that it has been compared before, or it folds the comparisons into one the verifier learns nothing from. So a
@@ -31,7 +45,16 @@ struct Scratch {
   @inline(__always) var headLength: StoredLength { StoredLength(base + 2856) }
   @inline(__always) var bodyLength: StoredLength { StoredLength(base + 2858) }
 
-  static var byteCount: Int { 2880 }
+  /// The segment being dealt with, and the working copy of its connection: 512 bytes of stack are not enough for
+  /// copies of both at every level.
+  @inline(__always) var segment: UnsafeMutablePointer<Segment> {
+    (base + 2880).assumingMemoryBound(to: Segment.self)
+  }
+  @inline(__always) var connection: UnsafeMutablePointer<Connection> {
+    (base + 2944).assumingMemoryBound(to: Connection.self)
+  }
+
+  static var byteCount: Int { 3008 }
 }
 
 /// A length between 1 and a limit that is a power of two.

@@ -5,16 +5,16 @@ import Wire
 
 /// Packets of connections nothing is stored for: the handshake, and what proves that it took place.
 extension Server {
-  @inline(__always) func begin() -> Verdict {
+  @inline(never) func begin() -> Step {
     let flags = segment.flags
-    if flags.isOnly(TCPFlags.syn) { return shakeHands() }
+    if flags.isOnly(TCPFlags.syn) { return .done(shakeHands()) }
     // A RST needs no answer, and a SYN with anything else is no handshake of a client.
-    if flags.has(TCPFlags.rst) || flags.has(TCPFlags.syn) || !flags.has(TCPFlags.ack) { return leave() }
+    if flags.has(TCPFlags.rst) || flags.has(TCPFlags.syn) || !flags.has(TCPFlags.ack) { return .done(leave()) }
     let cookie = segment.acknowledgement &- 1
     switch keys.check(cookie, for: segment.flow, clientStart: segment.sequence &- 1) {
-    case .wrong: return leave()
-    case .otherStart: return missesStart(cookie)
-    case .right(let sizeIndex): return open(sizeIndex)
+    case .wrong: return .done(leave())
+    case .otherStart: return .done(missesStart(cookie))
+    case .right: return open()
     }
   }
 
@@ -70,14 +70,13 @@ extension Server {
   }
 
   /// The cookie is right: with data or a FIN the connection begins to exist.
-  @inline(__always) private func open(_ sizeIndex: UInt32) -> Verdict {
-    if case .connection = Handover.hasSocket(packet, segment.flow) { return leave() }
-    if segment.sequenceLength == 0 { return drop(.handshakeAcknowledgement) }
-    guard loadPayload(), isChecksumRight() else { return drop(.checksum) }
-    let connection = Connection(
+  @inline(__always) private func open() -> Step {
+    if case .connection = Handover.hasSocket(packet, segment.flow) { return .done(leave()) }
+    if segment.sequenceLength == 0 { return .done(drop(.handshakeAcknowledgement)) }
+    guard loadPayload(), isChecksumRight() else { return .done(drop(.checksum)) }
+    connection = Connection(
       receiveNext: segment.sequence, sendNext: segment.acknowledgement,
-      segmentSizeMax: SegmentSizes.size(sizeIndex))
-    if segment.payloadLength != 0 { return serve(connection, stored: nil) }
-    return finish(connection, stored: nil)
+      segmentSizeMax: SegmentSizes.size(in: segment.acknowledgement &- 1))
+    return segment.payloadLength != 0 ? .serve : .finish
   }
 }

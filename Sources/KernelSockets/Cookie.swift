@@ -31,7 +31,7 @@ public struct CookieKeys {
   public func check(_ cookie: SequenceNumber, for flow: FlowKey, clientStart: SequenceNumber) -> CookieCheck {
     let fields = cookie.value & 0xf800_0000
     let difference = (cookie.value ^ tags(flow, clientStart, fields: fields)) & 0x07ff_ffff
-    if difference == 0 { return .right(sizeIndex: fields >> 27 & 15) }
+    if difference == 0 { return .right }
     return difference & 0x07ff_0000 == 0 ? .otherStart : .wrong
   }
 
@@ -48,7 +48,7 @@ public struct CookieKeys {
 }
 
 public enum CookieCheck: Equatable {
-  case right(sizeIndex: UInt32)
+  case right
   /// Ours, but the segment is not the first of its connection.
   case otherStart
   case wrong
@@ -63,7 +63,10 @@ public enum SegmentSizes {
     }
     return index
   }
-  @inline(__always) public static func size(_ index: UInt32) -> UInt16 { segmentSizes[Int(index & 15)] }
+  /// The size a cookie that is right carries.
+  @inline(__always) public static func size(in cookie: SequenceNumber) -> UInt16 {
+    segmentSizes[Int(truncatingIfNeeded: cookie.value >> 27 & 15)]
+  }
 }
 
 /// The sizes of common links: the smallest IPv4 allows to assume, tunnels, PPPoE, Ethernet, jumbo frames, loopback.

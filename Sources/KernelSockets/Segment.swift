@@ -2,7 +2,9 @@ import BPFKernel
 import Wire
 
 /// A TCP segment at the front of a packet, copied out of it: the packet's memory may move at any helper call.
-public struct Segment {
+///
+/// The flow is its first field: where a segment is, there is the key of its connection.
+public struct Segment: BitwiseCopyable {
   public var flow: FlowKey
   public var sequence: SequenceNumber
   public var acknowledgement: SequenceNumber
@@ -23,18 +25,18 @@ public struct Segment {
   static var networkOffset: Int { EthernetHeader.byteCount }
   static var transportOffset: Int { EthernetHeader.byteCount &+ IPv4Header.byteCount }
 
-  /// Reads the headers. `nil`: not a whole plain TCP segment over IPv4 over Ethernet; that is the kernel's.
-  @inline(__always) public init?(_ packet: PacketContext) {
-    guard let front = packet.front(Self.headersByteCount) else { return nil }
-    guard EthernetHeader(front).type == EthernetHeader.typeIPv4 else { return nil }
+  /// Reads the headers. False: not a whole plain TCP segment over IPv4 over Ethernet; that is the kernel's.
+  @inline(__always) public mutating func read(_ packet: PacketContext) -> Bool {
+    guard let front = packet.front(Self.headersByteCount) else { return false }
+    guard EthernetHeader(front).type == EthernetHeader.typeIPv4 else { return false }
     let network = IPv4Header(front + Self.networkOffset)
-    guard network.isPlain, network.proto == IPv4Header.protocolTCP, !network.isFragment else { return nil }
+    guard network.isPlain, network.proto == IPv4Header.protocolTCP, !network.isFragment else { return false }
     let transport = TCPHeader(front + Self.transportOffset)
     let headers = UInt32(transport.headerLength) &+ UInt32(IPv4Header.byteCount)
     let total = UInt32(network.totalLength)
     // A frame may be padded behind the datagram; a datagram longer than its frame is nobody's.
-    guard transport.headerLength >= 20, total >= headers else { return nil }
-    guard total &+ UInt32(EthernetHeader.byteCount) <= packet.length else { return nil }
+    guard transport.headerLength >= 20, total >= headers else { return false }
+    guard total &+ UInt32(EthernetHeader.byteCount) <= packet.length else { return false }
 
     flow = FlowKey(
       remoteAddress: network.source, localAddress: network.destination,
@@ -46,12 +48,13 @@ public struct Segment {
     headerLength = transport.headerLength
     payloadLength = UInt16(truncatingIfNeeded: total &- headers)
     headerSum = Checksum()
-    if !network.isChecksumRight { return nil }
+    if !network.isChecksumRight { return false }
     headerSum.add(network.source)
     headerSum.add(network.destination)
     headerSum.add(UInt16(IPv4Header.protocolTCP).bigEndian)
     headerSum.add(UInt16(truncatingIfNeeded: total &- UInt32(IPv4Header.byteCount)).bigEndian)
     for word in 0..<5 { headerSum.add(transport.base.word32(word &* 4)) }
+    return true
   }
 
   /// Where the payload begins in the packet.

@@ -1,6 +1,6 @@
 /// The Internet checksum (RFC 1071): a ones' complement sum of 16-bit words in memory order, which is why it
 /// needs no byte swapping whatever the machine's byte order.
-public struct Checksum: Equatable, Sendable {
+public struct Checksum: Equatable, Sendable, BitwiseCopyable {
   /// The sum so far, not folded. 64 bits hold the sum of 2^32 words.
   public var sum: UInt64
 

@@ -17,7 +17,7 @@ public struct TCPHeader {
 }
 
 /// The control bits (RFC 9293 section 3.1, RFC 3168 section 6.1).
-public struct TCPFlags: Equatable, Sendable {
+public struct TCPFlags: Equatable, Sendable, BitwiseCopyable {
   public var rawValue: UInt8
   @inline(__always) public init(rawValue: UInt8) { self.rawValue = rawValue }
 

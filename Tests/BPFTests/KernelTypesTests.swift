@@ -36,7 +36,7 @@ import Testing
 
   @Test("BTF that is cut short is an error")
   func truncated() throws {
-    let bytes = ProgramTypes(functions: ["entry", "$other"], strings: [0]).bytes
+    let bytes = ProgramTypes(functions: [("entry", true), ("$other", false)], strings: [0]).bytes
     let types = try KernelTypes(bytes)
     #expect(types.functionIdentifier("entry") == ProgramTypes.firstFunction)
     #expect(types.functionIdentifier("_other") == ProgramTypes.firstFunction + 1)

@@ -1,5 +1,5 @@
-import Foundation
 import BPF
+import Foundation
 import KernelServerObject
 import Testing
 
@@ -13,10 +13,13 @@ import Testing
     options.setConstant("ipSummedShift", to: UInt8(summed.offset_bits % 8))
     do {
       var loaded = try LoadedObject(object, options: options)
-      let program = try loaded.program("apus_ingress"); print("STATS", program.statistics)
+      let program = try loaded.program("apus_ingress")
+      print("STATS", program.statistics)
       print(program.statistics)
     } catch let error as BPFError {
-      if case .refused(let refusal) = error { try? refusal.log.write(toFile: "/tmp/verifier.log", atomically: true, encoding: .utf8) }
+      if case .refused(let refusal) = error {
+        try? refusal.log.write(toFile: "/tmp/verifier.log", atomically: true, encoding: .utf8)
+      }
       throw error
     }
   }

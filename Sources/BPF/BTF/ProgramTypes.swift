@@ -13,9 +13,9 @@ struct ProgramTypes {
   private static let function: UInt32 = 12 << 24
   private static let functionPrototype: UInt32 = 13 << 24
 
-  /// - Parameter functions: names, the program's entry first. It is the only one with global linkage: the kernel
-  ///   verifies a static function where it is called, and takes only static ones as callbacks.
-  init(functions: [String], strings: [UInt8]) {
+  /// - Parameter functions: names, the program's entry first, which is global. The kernel verifies a global function by
+  ///   itself, a static one where it is called, and takes only static ones as callbacks.
+  init(functions: [(name: String, isGlobal: Bool)], strings: [UInt8]) {
     var strings = strings
     func offset(of name: String) -> UInt32 {
       let offset = UInt32(strings.count)
@@ -26,9 +26,9 @@ struct ProgramTypes {
     // [1] INT `int`: 4 bytes, encoding 1 (signed), 32 bits. [2] FUNC_PROTO: returns [1].
     var types: [UInt32] = [offset(of: "int"), Self.integer, 4, 1 << 24 | 32]
     types += [0, Self.functionPrototype, 1]
-    for (index, name) in functions.enumerated() {
-      let linkage: UInt32 = index == 0 ? 1 : 0
-      types += [offset(of: kernelIdentifier(name)), Self.function | linkage, 2]
+    for (name, isGlobal) in functions {
+      // BTF_FUNC_GLOBAL or BTF_FUNC_STATIC
+      types += [offset(of: kernelIdentifier(name)), Self.function | (isGlobal ? 1 : 0), 2]
     }
     let typeSize = UInt32(types.count * 4)
     // struct btf_header: magic, version 1, size; offset and size of the types, then of the strings.

@@ -33,6 +33,8 @@ struct ELFFile: Sendable {
     /// STT_… and STB_…
     var type: UInt8
     var binding: UInt8
+    /// STV_…
+    var visibility: UInt8
     /// Index of its section; 0 for an undefined symbol.
     var section: Int
     var value: UInt64
@@ -41,6 +43,8 @@ struct ELFFile: Sendable {
     static let object: UInt8 = 1
     static let function: UInt8 = 2
     static let global: UInt8 = 1
+    /// STV_HIDDEN
+    static let hidden: UInt8 = 2
   }
 
   struct Relocation: Sendable {
@@ -118,6 +122,7 @@ struct ELFFile: Sendable {
         Symbol(
           name: try view.string(at: names.lowerBound + nameOffset, before: names.upperBound, of: "a symbol's name"),
           type: info & 15, binding: info >> 4,
+          visibility: try view.load(UInt8.self, at: offset + 5, of: what) & 3,
           section: Int(try view.load(UInt16.self, at: offset + 6, of: what)),
           value: try view.load(UInt64.self, at: offset + 8, of: what),
           size: try view.load(UInt64.self, at: offset + 16, of: what)))

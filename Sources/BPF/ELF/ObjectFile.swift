@@ -38,6 +38,9 @@ public struct ObjectFile: Sendable {
     let section: Int
     /// Bytes from the start of its section.
     let offset: UInt64
+    /// A public function that is @used: the kernel verifies it once and by itself, not wherever it is called. Its type is
+    /// `int ()`, so it takes no arguments.
+    let isGlobal: Bool
     var instructions: [Instruction]
     /// What the instructions refer to, by index of the instruction.
     var references: [Int: Reference] = [:]
@@ -184,7 +187,10 @@ extension ObjectFile {
       }
       layout.functions[.init(section: symbol.section, offset: symbol.value)] = functions.count
       functions.append(
-        Function(symbol: symbol.name, section: symbol.section, offset: symbol.value, instructions: code))
+        Function(
+          symbol: symbol.name, section: symbol.section, offset: symbol.value,
+          isGlobal: symbol.binding == ELFFile.Symbol.global && symbol.visibility != ELFFile.Symbol.hidden,
+          instructions: code))
     }
   }
 

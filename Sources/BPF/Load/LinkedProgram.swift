@@ -3,8 +3,8 @@ struct LinkedProgram {
   let name: String
   let type: ProgramType
   private(set) var instructions: [Instruction] = []
-  /// Name and first instruction of each function.
-  private(set) var functions: [(name: String, start: Int)] = []
+  /// Name and first instruction of each function, and whether the kernel verifies it by itself.
+  private(set) var functions: [(name: String, start: Int, isGlobal: Bool)] = []
   private(set) var lineRecords: [LineRecord] = []
   let lines: SourceLines
 
@@ -51,7 +51,7 @@ struct LinkedProgram {
     for index in reachable {
       let function = object.functions[index]
       let start = instructions.count
-      functions.append((function.name, start))
+      functions.append((function.name, start, index == definition.function || function.isGlobal))
       instructions += function.instructions
       for (position, reference) in function.references {
         try patch(start + position, reference, starts, environment)

@@ -75,7 +75,8 @@ extension Program {
   }
 
   private static func loadTypes(of program: LinkedProgram) throws(BPFError) -> Descriptor {
-    let types = ProgramTypes(functions: program.functions.map(\.name), strings: program.lines.strings)
+    let types = ProgramTypes(
+      functions: program.functions.map { ($0.name, $0.isGlobal) }, strings: program.lines.strings)
     let result = types.bytes.withUnsafeBytes {
       Command.typesLoad(TypesLoadAttributes(types: UInt64($0.baseAddress), size: UInt32($0.count)))
     }
