@@ -119,6 +119,7 @@ import Testing
   @Test("The probes of features answer")
   func features() throws {
     try Features.requireSystemCall()
+    try Features.requireProgramLoading()
     #expect(Features.hasRingBuffer)
     #expect(Features.isCompiled != nil)
     // An attach type no kernel has is told from one it has.

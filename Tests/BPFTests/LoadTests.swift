@@ -114,7 +114,9 @@ import Testing
     }
     try load(armed: 0)
     let refusal = try #require(Self.refusal { try load(armed: 1) })
-    #expect(refusal.line != nil)
+    let line = try #require(refusal.trail.last)
+    #expect(line.text == "sum = sum * 16_777_216 + 1")
+    #expect(refusal.hint?.contains("overflow") == true)
   }
 
   @Test("A kernel function that is missing is a missing feature, named")

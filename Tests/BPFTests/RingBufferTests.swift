@@ -46,6 +46,16 @@ import Testing
     #expect(sequences.enumerated().allSatisfy { $0.element == ($0.offset % 2 == 0 ? 1 : 2) })
   }
 
+  @Test("A limit leaves the rest for the next time")
+  func limit() throws {
+    var loaded = try LoadedObject.testPrograms()
+    var ring = try loaded.ringBuffer("eventsMap")
+    _ = try loaded.program("reports").testRun(packet: testPacket, repeat: 5)
+    #expect(ring.consume(atMost: 3) { _ in } == 3)
+    #expect(Self.isReadable(ring.fileDescriptor))
+    #expect(ring.consume { _ in } == 7)
+  }
+
   @Test("A full buffer loses the newest events, not the order")
   func full() throws {
     var loaded = try LoadedObject.testPrograms()

@@ -7,6 +7,9 @@ import Testing
     Array(
       """
       ; let x = c.length * 16 @ Program.swift:5
+      0: (61) r0 = *(u32 *)(r1 +0)
+      ; a @ b: c @ Other.swift:9
+      ; let x = c.length * 16 @ Program.swift:5
       6: (26) if w0 > 0xff goto pc+6
       ;  @ Program.swift:0
       14: (85) call __bpf_trap#48051
@@ -22,10 +25,22 @@ import Testing
     #expect(Self.refusal.complaint == "unexpected __bpf_trap() due to uninitialized variable?")
   }
 
-  @Test("The remark is the last that has a line")
-  func remark() throws {
-    let remark = try #require(Self.refusal.remark)
-    #expect(remark == ("Program.swift", 5))
+  @Test("Remarks come in order, without repetitions and without those that have no line")
+  func remarks() {
+    let first = SourceLine(file: "Other.swift", line: 9, text: "a @ b: c")
+    let second = SourceLine(file: "Program.swift", line: 5, text: "let x = c.length * 16")
+    #expect(Self.refusal.remarks(8) == [first, second])
+    #expect(Self.refusal.remarks(1) == [second])
+  }
+
+  @Test("Swift's traps are explained")
+  func hint() throws {
+    let object = try testObject.get()
+    let program = try LinkedProgram(try object.program("traps"), of: object, .test)
+    let refusal = VerifierRefusal(program: program, summary: Self.refusal, log: Self.refusal)
+    #expect(refusal.hint?.contains("overflow") == true)
+    #expect(refusal.line == 5)
+    #expect(refusal.description.hasSuffix("(at Program.swift:5)"))
   }
 
   @Test("Counts are read from the statistics")
@@ -41,7 +56,7 @@ import Testing
     let log = VerifierLog([0, 0])
     #expect(log.complaint == nil)
     #expect(log.processedInstructions == nil)
-    #expect(log.remark == nil)
+    #expect(log.remarks(8).isEmpty)
   }
 
   @Test("Without remarks, as before Linux 6.9, the line comes from the instruction")

@@ -61,9 +61,11 @@ struct LinkedProgram {
   }
 
   /// The source line of an instruction: that of the nearest record before it that has a line.
-  func source(of instruction: Int) -> (file: String, line: Int)? {
+  func source(of instruction: Int) -> SourceLine? {
     let record = lineRecords.last { $0.instruction <= UInt32(clamping: instruction) && $0.position >> 10 != 0 }
-    return record.map { (lines.string(at: $0.file), Int($0.position >> 10)) }
+    return record.map {
+      SourceLine(file: lines.string(at: $0.file), line: Int($0.position >> 10), text: lines.string(at: $0.text))
+    }
   }
 
   /// The files the program's lines come from.

@@ -30,15 +30,16 @@ public struct RingBuffer: ~Copyable, @unchecked Sendable {
     self.producer = producer
   }
 
-  /// Hands every finished record to `body`, whose bytes are valid only during the call. Stops at the first one that is
-  /// still being written. Returns the number of records, without discarded ones.
+  /// Hands finished records to `body`, whose bytes are valid only during the call. Stops at the first one that is
+  /// still being written, or after `limit` records: programs may write as fast as they are read. Returns the number
+  /// of records, without discarded ones.
   @discardableResult
-  public mutating func consume(_ body: (UnsafeRawBufferPointer) -> Void) -> Int {
+  public mutating func consume(atMost limit: Int = .max, _ body: (UnsafeRawBufferPointer) -> Void) -> Int {
     let data = producer.base + MemoryMapping.pageSize
     // Only we write the consumer's position.
     var position = Self.word(consumer.base).pointee.load(ordering: .relaxed)
     var count = 0
-    while position < Self.word(producer.base).pointee.load(ordering: .acquiring) {
+    while count < limit, position < Self.word(producer.base).pointee.load(ordering: .acquiring) {
       let record = data + Int(position & (size - 1))
       // The kernel clears the busy bit (bpf_ringbuf_commit, xchg) after the record has been written.
       let header = record.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .acquiring)

@@ -8,6 +8,27 @@ public enum Features {
       creating: MapDefinition(name: "probe", type: .array, keySize: 4, valueSize: 4, maxEntries: 1, flags: []))
   }
 
+  /// Whether this process may load programs for `tc`; throws `missingPrivilege` or `missingFeature` if not.
+  public static func requireProgramLoading() throws(BPFError) {
+    // `r0 = 0; exit`
+    let code = [
+      Instruction(opcode: 0xb7, registers: 0, offset: 0, immediate: 0),
+      Instruction(opcode: 0x95, registers: 0, offset: 0, immediate: 0),
+    ]
+    let license: [UInt8] = [0]
+    let result = code.withUnsafeBytes { code in
+      license.withUnsafeBytes { license in
+        Command.programLoad(
+          ProgramLoadAttributes(
+            programType: ProgramType.schedulerClassifier.rawValue, instructionCount: 2,
+            instructions: UInt64(code.baseAddress), license: UInt64(license.baseAddress), logLevel: 0, logSize: 0,
+            logBuffer: 0, name: objectName("probe")))
+      }
+    }
+    guard result >= 0 else { throw .failed("BPF_PROG_LOAD", errno: Int32(-result)) }
+    _ = Descriptor(Int32(result))
+  }
+
   /// Links to the tcx hook of devices (since Linux 6.6). Asks loopback by default.
   public static func hasTCX(interfaceIndex: UInt32 = 1) -> Bool {
     let result = Command.programQuery(
