@@ -18,9 +18,10 @@ final class FrequencySketch: Sendable {
   private let state: Mutex<State>
   private let width: Int
 
-  /// - Parameter width: counters a row, rounded up to a power of two; about the number of keys of interest.
+  /// - Parameter width: counters a row, rounded up to a power of two; at least the number of keys of interest.
+  ///   It takes four bytes for each.
   init(width: Int) {
-    self.width = max(width, 64).nextPowerOfTwo
+    self.width = max(width, 1024).nextPowerOfTwo
     state = Mutex(State(counters: Array(repeating: 0, count: self.width * Self.rowCount)))
   }
 

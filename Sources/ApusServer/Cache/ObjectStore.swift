@@ -48,7 +48,7 @@ final class ObjectStore: Sendable {
   ) {
     precondition(firstGeneration % 2 == 0 && firstGeneration > 0, "generations are even")
     self.pathSeed = pathSeed
-    let sketch = FrequencySketch(width: memory.arenaByteCount / 4096)
+    let sketch = FrequencySketch(width: memory.arenaByteCount / ArenaAllocator.blockBytesMin)
     self.sketch = sketch
     state = Mutex(
       StoreState(
