@@ -69,6 +69,7 @@ let package = Package(
         "ApusServer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .testTarget(name: "ApusServerTests", dependencies: ["ApusServer"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,172 @@
+import Glibc
+import Logging
+import Synchronization
+
+/// Keeps the store true: watches the directories its objects depend on, and removes what becomes doubtful.
+///
+/// One thread drains the events and then calls `heartbeat`: a fresh heartbeat says that every change up to the time it
+/// gives has reached the store.
+///
+/// Locks: that of the tables here is taken before the store's, never after. A dependency is noted in the store
+/// *before* its directory is watched, and a watch is removed only if the store, asked under the lock, has no
+/// dependency on the directory: so no event of a watch that someone counts on finds the store without the dependency.
+final class ChangeWatcher: Sendable {
+  enum Settings {
+    /// The longest time between two heartbeats of a watcher that runs.
+    static let wait_ms: Int32 = 100
+    /// How often watches nothing depends on any more are removed.
+    static let sweep_ns: UInt64 = 1_000_000_000
+  }
+
+  /// inotify gives one descriptor to all paths of a directory; a path may lead to another directory later.
+  private struct Tables: ~Copyable {
+    let inotify: Inotify
+    var watches: [String: Int32] = [:]
+    var directories: [Int32: Set<String>] = [:]
+
+    /// The directory's path no longer belongs to the watch it has.
+    mutating func forget(_ directory: String) {
+      guard let watch = watches.removeValue(forKey: directory) else { return }
+      directories[watch]?.remove(directory)
+      if directories[watch]?.isEmpty == true {
+        directories.removeValue(forKey: watch)
+        // EINVAL when the kernel has removed it already. Events of it still in the queue find no directory here,
+        // and its number does not come back (the kernel counts them up, idr_alloc_cyclic in inotify_user.c).
+        inotify_rm_watch(inotify.descriptor, watch)
+      }
+    }
+  }
+
+  private let store: ObjectStore
+  private let heartbeat: @Sendable (_ drained_ns: UInt64) -> Void
+  private let tables: Mutex<Tables>
+  /// The draining thread's way to the descriptor without the lock: it lives as long as the tables.
+  private let reader: Int32
+  private let logger: Logger
+  private let stopping = Atomic<Bool>(false)
+  private let thread = Mutex<DedicatedThread?>(nil)
+
+  /// - Parameter heartbeat: called by the watcher's thread at least every `Settings.wait_ms`, each time after draining
+  ///   all events up to the given CLOCK_MONOTONIC time.
+  init(
+    store: ObjectStore, logger: Logger = Logger(label: "apus.watcher"),
+    heartbeat: @escaping @Sendable (_ drained_ns: UInt64) -> Void
+  ) throws(WatchError) {
+    self.store = store
+    self.logger = logger
+    self.heartbeat = heartbeat
+    let inotify = try Inotify()
+    reader = inotify.descriptor
+    tables = Mutex(Tables(inotify: inotify))
+  }
+
+  /// Starts the thread. It keeps the watcher alive until `stop`.
+  func start() {
+    thread.withLock { thread in
+      precondition(thread == nil, "a watcher is started once")
+      thread = DedicatedThread(name: "apus-watch") { self.run() }
+    }
+  }
+
+  /// Ends the thread and with it the heartbeats; returns when the last one was written.
+  func stop() {
+    stopping.store(true, ordering: .releasing)
+    thread.withLock { thread in
+      thread?.join()
+      thread = nil
+    }
+  }
+
+  // MARK: Watching
+
+  /// Makes the object of the ticket depend on the name; from now on no change of it goes unseen.
+  ///
+  /// - Throws: `WatchError`; the object must not be stored then.
+  func watch(_ dependency: NameDependency, for ticket: FillTicket) throws(WatchError) {
+    store.depend(ticket, on: dependency)
+    try tables.withLock { tables throws(WatchError) in
+      let directory = dependency.directory
+      let known = tables.watches[directory]
+      if known == nil, MountTable.changesUntold(at: directory) { throw .untoldChanges(directory: directory) }
+      // Also when it is known: the path may lead to another directory than it did, with the event still unread.
+      let watch = try add(directory, &tables)
+      if known == watch { return }
+      if known != nil {
+        tables.forget(directory)
+        store.invalidate(directory: directory, name: nil)
+      }
+      tables.watches[directory] = watch
+      tables.directories[watch, default: []].insert(directory)
+    }
+  }
+
+  private func add(_ directory: String, _ tables: inout Tables) throws(WatchError) -> Int32 {
+    do throws(WatchError) {
+      return try tables.inotify.add(directory: directory)
+    } catch {
+      guard error == .tooManyWatches else { throw error }
+      sweep(&tables)
+      return try tables.inotify.add(directory: directory)
+    }
+  }
+
+  /// Removes the watches nothing depends on.
+  private func sweep(_ tables: inout Tables) {
+    for directory in store.takeUnusedDirectories() where !store.isUsed(directory: directory) {
+      tables.forget(directory)
+    }
+  }
+
+  /// Directories watched now.
+  var watchCount: Int { tables.withLock { $0.watches.count } }
+
+  // MARK: Draining
+
+  private func run() {
+    var swept_ns = MonotonicClock.now_ns()
+    while !stopping.load(ordering: .acquiring) {
+      var events = pollfd(fd: reader, events: Int16(POLLIN), revents: 0)
+      poll(&events, 1, Settings.wait_ms)
+      let drained_ns = MonotonicClock.now_ns()
+      do {
+        try drain()
+      } catch {
+        // Changes can no longer be seen. Without a heartbeat the kernel part stops answering by itself.
+        store.removeAll()
+        logger.error("file changes can no longer be seen", metadata: ["error": "\(error)"])
+        return
+      }
+      heartbeat(drained_ns)
+      if drained_ns - swept_ns >= Settings.sweep_ns {
+        tables.withLock { sweep(&$0) }
+        swept_ns = drained_ns
+      }
+    }
+  }
+
+  /// Takes all events that are waiting and removes what they make doubtful.
+  func drain() throws(WatchError) {
+    try tables.withLock { tables throws(WatchError) in
+      var events: [Inotify.Event] = []
+      try tables.inotify.drain { events.append($0) }
+      for event in events { handle(event, &tables) }
+    }
+  }
+
+  private func handle(_ event: Inotify.Event, _ tables: inout Tables) {
+    if event.isOverflow {
+      logger.notice("too many file changes at once: the cache starts afresh")
+      store.removeAll()
+      return
+    }
+    for directory in tables.directories[event.watch] ?? [] {
+      store.invalidate(directory: directory, name: event.isOfDirectory ? nil : event.name)
+      if event.endsWatch { tables.forget(directory) }
+    }
+  }
+
+  /// What the kernel does when its queue is full; for tests.
+  func simulateOverflow() {
+    tables.withLock { handle(Inotify.Event(watch: -1, mask: UInt32(bitPattern: IN_Q_OVERFLOW), name: ""), &$0) }
+  }
+}

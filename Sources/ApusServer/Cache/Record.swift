@@ -1,0 +1,142 @@
+import Contract
+import Synchronization
+
+/// Why the store does not take an object.
+enum StoreRefusal: Error, Equatable {
+  /// The answer or its record is larger than the contract allows.
+  case tooLarge
+  /// An object that breaks the contract: no head, an offset outside its head, a path that is empty or too long.
+  case malformed
+  /// What the answer depends on changed, or the store was purged, since `ObjectStore.begin`.
+  case invalidated
+  /// The store is full and what would have to go is asked for more often.
+  case notAdmitted
+  /// Room was made and is free after the quarantine; the ticket stays valid.
+  case noRoomYet(retryAfter_ms: Int)
+}
+
+/// The bytes of an object's record, ready to be copied into the arena: what `Contract/Object.swift` lays down.
+///
+/// Header, path, the distinct heads, body. The head most requests get, `persistent11`, is the last one, so that it
+/// and the body are one run of bytes. Heads begin at multiples of eight.
+struct Record {
+  private(set) var header = ObjectRecord()
+  /// Everything behind the header.
+  private(set) var content: [UInt8] = []
+
+  var byteCount: Int { ObjectRecord.byteCount + content.count }
+
+  /// - Parameter hash: `PathHash` of the key.
+  /// - Throws: `StoreRefusal.tooLarge` or `.malformed`.
+  init(_ object: ComposedObject, for key: ObjectKey, hash: UInt64) throws(StoreRefusal) {
+    try Self.check(object, key)
+    header.hash = hash
+    header.site = key.site
+    header.pathLength = UInt16(key.path.count)
+    content = key.path
+    var placed: [(head: ComposedObject.Head, variant: ResponseVariant)] = []
+    let heads = object.heads.compactMap { $0 }
+    for head in heads.dropFirst().reversed() where head != heads[0] && !placed.contains(where: { $0.head == head }) {
+      placed.append((head, place(head, body: object.body)))
+    }
+    placed.append((heads[0], place(heads[0], body: object.body)))
+    func variant(_ index: Int) -> ResponseVariant {
+      placed.first { $0.head == object.heads[index] }?.variant ?? ResponseVariant()
+    }
+    header.variants = (variant(0), variant(1), variant(2), variant(3))
+    if byteCount + object.body.count > Limits.recordBytesMax { throw .tooLarge }
+    header.bodyOffset = UInt16(byteCount)
+    header.bodyLength = UInt16(object.body.count)
+    content += object.body
+  }
+
+  private static func check(_ object: ComposedObject, _ key: ObjectKey) throws(StoreRefusal) {
+    guard !key.path.isEmpty, key.path.count <= Limits.pathBytesMax, object.heads.count == VariantIndex.count,
+      object.heads.contains(where: { $0 != nil })
+    else { throw .malformed }
+    for case .some(let head) in object.heads {
+      if head.bytes.isEmpty { throw .malformed }
+      if head.bytes.count + object.body.count > Limits.responseBytesMax { throw .tooLarge }
+      // Zero says "no Date" in the record; a Date value cannot begin there anyway.
+      if let date = head.dateOffset, date < 1 || date + DateEntry.textLength > head.bytes.count { throw .malformed }
+    }
+  }
+
+  private mutating func place(_ head: ComposedObject.Head, body: [UInt8]) -> ResponseVariant {
+    while byteCount % 8 != 0 { content.append(0) }
+    var variant = ResponseVariant()
+    variant.headOffset = UInt16(byteCount)
+    variant.headLength = UInt16(head.bytes.count)
+    variant.dateOffset = UInt16(head.dateOffset ?? 0)
+    variant.checksum = Self.checksum(head, body)
+    content += head.bytes
+    return variant
+  }
+
+  /// The ones' complement sum of head and body with the Date value as zero bytes, folded, not complemented, of
+  /// 16-bit words as loaded from memory (RFC 1071 section 2B: the byte order does not matter to the sum).
+  static func checksum(_ head: ComposedObject.Head, _ body: [UInt8]) -> UInt16 {
+    var bytes = head.bytes
+    if let date = head.dateOffset {
+      for offset in date..<date + DateEntry.textLength { bytes[offset] = 0 }
+    }
+    bytes += body
+    if bytes.count % 2 != 0 { bytes.append(0) }
+    var sum: UInt64 = 0
+    bytes.withUnsafeBytes { raw in
+      for offset in stride(from: 0, to: raw.count, by: 2) {
+        sum += UInt64(raw.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+      }
+    }
+    while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
+    return UInt16(sum)
+  }
+}
+
+extension Record {
+  /// Writes the record into its block. Whoever reads there meanwhile sees an odd generation before or after.
+  ///
+  /// - Parameters:
+  ///   - generation: even, never used by another record of the arena.
+  ///   - lastHit_s: CLOCK_MONOTONIC seconds; a new object counts as just asked for.
+  func write(to block: UnsafeMutableRawPointer, generation: UInt32, lastHit_s: UInt32) {
+    precondition(generation % 2 == 0 && MemoryLayout<ObjectRecord>.size == ObjectRecord.byteCount)
+    Self.markInvalid(block, generation: generation)
+    // The odd generation before any other byte (smp_wmb of a seqlock's writer) ...
+    atomicMemoryFence(ordering: .releasing)
+    (block + StoreMemory.lastHitOffset).storeAtomic(lastHit_s)
+    withUnsafeBytes(of: header) {
+      let fields = UnsafeRawBufferPointer(rebasing: $0[StoreMemory.fieldsOffset...])
+      (block + StoreMemory.fieldsOffset).copyMemory(from: fields.baseAddress!, byteCount: fields.count)
+    }
+    content.withUnsafeBytes {
+      (block + ObjectRecord.byteCount).copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+    }
+    // ... and the even one after all of them.
+    (block + StoreMemory.generationOffset).storeAtomic(generation)
+  }
+
+  /// Makes the generation odd: whoever has copied from the record in part sees that it is no longer valid.
+  static func markInvalid(_ block: UnsafeMutableRawPointer, generation: UInt32) {
+    (block + StoreMemory.generationOffset).storeAtomic(generation | 1)
+  }
+}
+
+extension ObjectKey {
+  /// `PathHash` of site and path.
+  func hash(seed: UInt64) -> UInt64 {
+    var hash = PathHash(seed: seed, site: site)
+    path.withUnsafeBytes { raw in
+      var offset = 0
+      while offset < raw.count {
+        var word: UInt64 = 0
+        withUnsafeMutableBytes(of: &word) {
+          $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: raw[offset..<min(offset + 8, raw.count)]))
+        }
+        hash.add(word)
+        offset += 8
+      }
+    }
+    return hash.finish(length: path.count)
+  }
+}

@@ -1,0 +1,115 @@
+import Contract
+import Glibc
+
+/// An unmodified server behind: its objects are its own answers, learned by asking it as clients would.
+///
+/// The server's files are below a root directory, which tells when an answer changes. An answer is taken for an
+/// object only if it is a file: the body has the bytes of the file the path names, or, for a path that ends in "/",
+/// of a file in that directory. So nothing a program computes is kept, whatever its head says.
+///
+/// Asked are all kinds of request an object answers (`VariantIndex`), the persistent ones twice on one connection; once
+/// more as a browser; and once as a browser that comes from another site with a cookie. Answers that differ, Date
+/// aside, are not stored.
+struct Backend: Origin {
+  enum Settings {
+    /// Each wait for the server: connecting, or more bytes of an answer.
+    static let timeout_ms = 2000
+    /// Names of a directory looked at to find out which one answers for it.
+    static let indexNamesMax = 4096
+  }
+
+  let endpoint: BackendEndpoint
+  /// Absolute path.
+  let root: String
+
+  init(endpoint: BackendEndpoint, root: String) {
+    precondition(root.hasPrefix("/"), "the root of a backend must be an absolute path")
+    self.endpoint = endpoint
+    self.root = root
+  }
+
+  func compose(_ request: ObjectRequest, watch: (NameDependency) throws -> Void) throws -> ComposedObject {
+    guard let path = WatchedPath(request.key.path) else { throw OriginRefusal.notStorable("not a plain path") }
+    let asker = BackendAsker(endpoint: endpoint, request: request)
+    do {
+      let (file, status) = try findFile(path, asker, watch)
+      guard status.kind == .regular else { throw OriginRefusal.notStorable("not a file") }
+      if status.size > Limits.responseBytesMax { throw OriginRefusal.notStorable("too large") }
+      switch status.quiet() {
+      case .quiet: break
+      case .notYet(let retryAfter_ms): throw OriginRefusal.notQuiet(retryAfter_ms: retryAfter_ms)
+      case .inFuture: throw OriginRefusal.notStorable("a file from the future")
+      }
+      let content = try Self.read(file, status)
+      let object = try asker.learn(content)
+      guard try FileStatus.ofLinkIfAny(at: file) == status else {
+        throw OriginRefusal.notQuiet(retryAfter_ms: WatchLimits.quiet_ms)
+      }
+      return object
+    } catch let failure as BackendConnection.Failure {
+      switch failure {
+      case .answerTooLarge: throw OriginRefusal.notStorable("too large")
+      case .malformed(let reason): throw OriginRefusal.notStorable(reason)
+      case .closed: throw OriginRefusal.failed("\(endpoint) closed the connection without an answer")
+      case .system(let call, let error):
+        throw OriginRefusal.failed("\(endpoint): \(call): \(String(cString: strerror(error)))")
+      }
+    }
+  }
+
+  /// The file that answers for the path.
+  private func findFile(
+    _ path: WatchedPath, _ asker: BackendAsker, _ watch: (NameDependency) throws -> Void
+  ) throws -> (path: String, status: FileStatus) {
+    guard case .found(let found, let status) = try path.resolve(below: root, watch: watch) else {
+      throw OriginRefusal.notStorable("no such file below the root")
+    }
+    guard path.endsInSlash else { return (found, status) }
+    // Which name answers for a directory is the server's affair; a new one may take precedence at any time.
+    try watch(NameDependency(directory: found, name: nil))
+    let answer = try asker.probe()
+    for name in try Self.names(in: found) {
+      guard case .found(let file, let status) = try path.appending(name).resolve(below: root, watch: watch),
+        status.kind == .regular, status.size == answer.body.count
+      else { continue }
+      if (try? Self.read(file, status)) == answer.body { return (file, status) }
+    }
+    throw OriginRefusal.notStorable("not a file of the directory")
+  }
+
+  private static func names(in directory: String) throws -> [String] {
+    guard let stream = opendir(directory) else {
+      throw WatchedPath.WalkError.system(call: "opendir", path: directory, errno: errno)
+    }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
+      }
+      guard let name, !name.hasPrefix(".") else { continue }
+      if names.count == Settings.indexNamesMax { throw OriginRefusal.notStorable("a directory of too many names") }
+      names.append(name)
+    }
+    // Index files first, to spare most of the look-ups.
+    return names.sorted { ($0.hasPrefix("index.") ? 0 : 1, $0) < ($1.hasPrefix("index.") ? 0 : 1, $1) }
+  }
+
+  /// The content of the file that had this status when it was found.
+  private static func read(_ file: String, _ status: FileStatus) throws -> [UInt8] {
+    let descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { throw OriginRefusal.notStorable("cannot be opened") }
+    defer { close(descriptor) }
+    guard try FileStatus.of(descriptor: descriptor) == status else {
+      throw OriginRefusal.notQuiet(retryAfter_ms: WatchLimits.quiet_ms)
+    }
+    var content = [UInt8](repeating: 0, count: Int(status.size))
+    var length = 0
+    while length < content.count {
+      let count = content.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + length, $0.count - length) }
+      if count <= 0 { throw OriginRefusal.notQuiet(retryAfter_ms: WatchLimits.quiet_ms) }
+      length += count
+    }
+    return content
+  }
+}

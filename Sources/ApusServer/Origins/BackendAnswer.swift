@@ -1,0 +1,156 @@
+import Contract
+
+/// An answer of the server behind, its head taken apart (RFC 9112) but kept byte for byte.
+struct BackendAnswer {
+  struct Malformed: Error { var reason: String }
+
+  struct Field: Equatable {
+    /// In lower case.
+    var name: String
+    var value: String
+    /// Where the value begins in the head.
+    var valueOffset: Int
+  }
+
+  /// From the status line to the empty line.
+  private(set) var head: [UInt8]
+  var body: [UInt8] = []
+  private(set) var status: Int
+  private(set) var fields: [Field] = []
+  /// `nil` without a single valid Content-Length, or where a Transfer-Encoding overrides it.
+  private(set) var contentLength: Int?
+
+  /// - Parameter head: ends with the first empty line.
+  init(head: [UInt8]) throws(Malformed) {
+    self.head = head
+    var lines: [(offset: Int, bytes: ArraySlice<UInt8>)] = []
+    var start = 0
+    while let end = head[start...].firstIndex(of: 13) {
+      guard end + 1 < head.count, head[end + 1] == 10 else { throw Malformed(reason: "a bare CR in the head") }
+      lines.append((start, head[start..<end]))
+      start = end + 2
+    }
+    guard let first = lines.first, lines.last?.bytes.isEmpty == true, start == head.count else {
+      throw Malformed(reason: "a head without its end")
+    }
+    status = try Self.status(first.bytes)
+    for line in lines.dropFirst().dropLast() { fields.append(try Self.field(line.bytes, at: line.offset)) }
+    let lengths = values("content-length")
+    if lengths.count == 1, values("transfer-encoding").isEmpty, let digits = lengths.first,
+      !digits.isEmpty, digits.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") })
+    {
+      contentLength = Int(digits)
+    }
+  }
+
+  /// `HTTP/1.1 200 OK` (RFC 9112 section 4).
+  private static func status(_ line: ArraySlice<UInt8>) throws(Malformed) -> Int {
+    let text = String(decoding: line, as: UTF8.self)
+    guard text.hasPrefix("HTTP/1.0 ") || text.hasPrefix("HTTP/1.1 "), let status = Int(text.dropFirst(9).prefix(3)),
+      status >= 100, text.utf8.count == 12 || text.dropFirst(12).first == " "
+    else { throw Malformed(reason: "no status line of HTTP/1") }
+    return status
+  }
+
+  /// `name: value` (RFC 9112 section 5); no folded lines.
+  private static func field(_ line: ArraySlice<UInt8>, at offset: Int) throws(Malformed) -> Field {
+    guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex,
+      line[..<colon].allSatisfy({ $0 > 32 && $0 < 127 }),
+      line.allSatisfy({ ($0 >= 32 && $0 != 127) || $0 == 9 })
+    else { throw Malformed(reason: "a malformed field line") }
+    let isBlank = { (byte: UInt8) in byte == 32 || byte == 9 }
+    let value = line[(colon + 1)...].drop(while: isBlank)
+    let trimmed = value.prefix((value.lastIndex { !isBlank($0) } ?? value.startIndex - 1) - value.startIndex + 1)
+    return Field(
+      name: String(decoding: line[..<colon], as: UTF8.self).lowercased(),
+      value: String(decoding: trimmed, as: UTF8.self), valueOffset: value.startIndex)
+  }
+
+  func values(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
+
+  /// The members of a comma-separated list field, in lower case (RFC 9110 section 5.6.1).
+  func members(_ name: String) -> [String] {
+    values(name).flatMap { $0.split(separator: ",") }
+      .map { $0.drop { $0 == " " || $0 == "\t" } }
+      .map { String($0.prefix { $0 != " " && $0 != "\t" }).lowercased() }
+      .filter { !$0.isEmpty }
+  }
+
+  /// Where the value of Date begins, if there is one in the form of RFC 9110 section 5.6.7.
+  var dateOffset: Int? { fields.first { $0.name == "date" && Self.isFixdate($0.value) }?.valueOffset }
+
+  /// The head as a part of an object.
+  var composedHead: ComposedObject.Head { ComposedObject.Head(bytes: head, dateOffset: dateOffset) }
+
+  /// The head with the Date value as zero bytes: equal for two answers that differ in nothing else.
+  var headWithoutDate: [UInt8] {
+    guard let dateOffset else { return head }
+    var bytes = head
+    for offset in dateOffset..<dateOffset + DateEntry.textLength { bytes[offset] = 0 }
+    return bytes
+  }
+
+  /// `Sun, 06 Nov 1994 08:49:37 GMT`
+  static func isFixdate(_ text: String) -> Bool {
+    let pattern = Array("aaa, 00 aaa 0000 00:00:00 GMT".utf8)
+    let bytes = Array(text.utf8)
+    guard bytes.count == pattern.count else { return false }
+    return zip(bytes, pattern).allSatisfy { byte, expected in
+      switch expected {
+      case UInt8(ascii: "a"): byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")
+      case UInt8(ascii: "0"): byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+      default: byte == expected
+      }
+    }
+  }
+}
+
+extension BackendAnswer {
+  /// Fields that make an answer one for a single client, for a moment, or for a condition we cannot keep.
+  private static let forbiddenFields: Set<String> = [
+    "age", "authentication-info", "content-range", "expires", "pragma", "proxy-authenticate", "set-cookie",
+    "set-cookie2", "surrogate-control", "trailer", "transfer-encoding", "upgrade", "warning", "www-authenticate",
+  ]
+  /// Cache-Control directives that let a shared cache answer without asking (RFC 9111 section 5.2.2).
+  private static let allowedDirectives: Set<String> = ["public", "immutable", "no-transform"]
+  private static let allowedTimes: Set<String> = [
+    "max-age", "s-maxage", "stale-while-revalidate", "stale-if-error",
+  ]
+
+  /// Why the answer must not be stored; `nil` when nothing in it forbids that.
+  var notStorableReason: String? {
+    if status != 200 { return "status \(status)" }
+    if let field = fields.first(where: { Self.forbiddenFields.contains($0.name) }) { return "it has \(field.name)" }
+    if contentLength == nil { return "no Content-Length" }
+    if members("vary").contains(where: { $0 != "accept-encoding" }) { return "it varies" }
+    if let directive = members("cache-control").first(where: { !Self.isHarmless($0) }) {
+      return "Cache-Control: \(directive)"
+    }
+    return clockReason
+  }
+
+  /// `max-age=0` asks for revalidation in all but name.
+  private static func isHarmless(_ directive: String) -> Bool {
+    if allowedDirectives.contains(directive) { return true }
+    let parts = directive.split(separator: "=", maxSplits: 1)
+    guard parts.count == 2, allowedTimes.contains(String(parts[0])), let seconds = Int(parts[1]) else { return false }
+    return seconds > 0
+  }
+
+  /// What the clock writes into the head must be the Date and nothing else.
+  private var clockReason: String? {
+    let dates = fields.filter { $0.name == "date" }
+    if dates.count > 1 { return "more than one Date" }
+    guard let date = dates.first else { return nil }
+    if !Self.isFixdate(date.value) { return "a Date in another form" }
+    if fields.contains(where: { $0 != date && $0.name != "last-modified" && $0.value.contains(date.value) }) {
+      return "the time in a field other than Date"
+    }
+    return nil
+  }
+
+  func saysConnection(_ option: String) -> Bool { members("connection").contains(option) }
+
+  /// Apache's `Keep-Alive: timeout=5, max=100` counts down: no two answers are the same.
+  var hasKeepAlive: Bool { !values("keep-alive").isEmpty }
+}
