@@ -45,11 +45,12 @@ let package = Package(
 
     // Host only.
     .target(name: "CBPF"),
+    .target(name: "CLinux"),
     .target(name: "BPF", dependencies: ["CBPF"]),
     .target(
       name: "ApusServer",
       dependencies: [
-        "BPF", "Contract", "HTTPHead", "KernelServerObject", "Wire",
+        "BPF", "CLinux", "Contract", "HTTPHead", "KernelServerObject", "Wire",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -60,6 +61,17 @@ let package = Package(
       dependencies: [
         "ApusServer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    // Tests.
+    .testTarget(
+      name: "ApusServerTests",
+      dependencies: [
+        "ApusServer", "CLinux", "Contract",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
   ],
   swiftLanguageModes: [.v6]
