@@ -45,11 +45,12 @@ let package = Package(
 
     // Host only.
     .target(name: "CBPF"),
+    .target(name: "CLinux"),
     .target(name: "BPF", dependencies: ["CBPF"]),
     .target(
       name: "ApusServer",
       dependencies: [
-        "BPF", "Contract", "HTTPHead", "KernelServerObject", "Wire",
+        "BPF", "CLinux", "Contract", "HTTPHead", "KernelServerObject", "KernelSockets", "Wire",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -69,7 +70,17 @@ let package = Package(
         "ApusServer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    .testTarget(name: "ApusServerTests", dependencies: ["ApusServer"]),
+
+    // Tests.
+    .testTarget(
+      name: "ApusServerTests",
+      dependencies: [
+        "ApusServer", "CLinux", "Contract",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -6,7 +6,7 @@ import Testing
 @testable import ApusServer
 
 @Suite struct BackendTests {
-  let directory = TemporaryDirectory()
+  let directory = ChangingDirectory()
 
   init() {
     directory.write("f", "body")

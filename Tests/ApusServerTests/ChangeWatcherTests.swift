@@ -16,7 +16,7 @@ func eventually(within_ms: Int = 2000, _ condition: () -> Bool) -> Bool {
 }
 
 @Suite struct ChangeWatcherTests {
-  let directory = TemporaryDirectory()
+  let directory = ChangingDirectory()
   let test = TestMemory()
   let store: ObjectStore
   let watcher: ChangeWatcher

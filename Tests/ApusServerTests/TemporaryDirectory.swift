@@ -1,39 +1,65 @@
-import Foundation
 import Glibc
 
-/// A directory of one test, removed with everything below it when the test lets go of it.
+/// A directory of a test, removed with it.
 final class TemporaryDirectory: Sendable {
-  /// Absolute and without symbolic links.
   let path: String
 
-  init() {
+  init() throws {
     var template = Array("/tmp/apus-test-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { fatalError("mkdtemp: \(String(cString: strerror(errno)))") }
-    let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    guard let real = realpath(made, nil) else { fatalError("realpath: \(String(cString: strerror(errno)))") }
+    guard let made = mkdtemp(&template), let real = realpath(made, nil) else { throw Failure(call: "mkdtemp") }
     path = String(cString: real)
     free(real)
   }
 
-  deinit {
-    try? FileManager.default.removeItem(atPath: path)
+  deinit { Self.remove(path) }
+
+  struct Failure: Error {
+    let call: String
+    let error = errno
   }
 
-  func url(_ name: String) -> String { path + "/" + name }
-
-  /// Writes in place, as an editor without a temporary file would.
-  func write(_ name: String, _ content: String) {
-    guard let file = fopen(url(name), "w") else { fatalError("\(name): \(String(cString: strerror(errno)))") }
-    fputs(content, file)
-    fclose(file)
+  /// Writes a file in place.
+  @discardableResult
+  func write(_ name: String, _ content: some Sequence<UInt8>) throws -> String {
+    let full = path + "/" + name
+    let descriptor = open(full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw Failure(call: "open \(name)") }
+    defer { close(descriptor) }
+    let bytes = Array(content)
+    guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else { throw Failure(call: "write \(name)") }
+    return full
   }
 
-  func makeDirectory(_ name: String) { check(mkdir(url(name), 0o755), name) }
-  func link(_ name: String, to target: String) { check(symlink(target, url(name)), name) }
-  func rename(_ old: String, to new: String) { check(Glibc.rename(url(old), url(new)), old) }
-  func remove(_ name: String) { check(Glibc.remove(url(name)), name) }
+  @discardableResult
+  func write(_ name: String, _ content: String) throws -> String { try write(name, content.utf8) }
 
-  private func check(_ result: Int32, _ name: String) {
-    if result != 0 { fatalError("\(name): \(String(cString: strerror(errno)))") }
+  func makeDirectory(_ name: String) throws {
+    guard mkdir(path + "/" + name, 0o755) == 0 else { throw Failure(call: "mkdir \(name)") }
+  }
+
+  func link(_ name: String, to target: String) throws {
+    guard symlink(target, path + "/" + name) == 0 else { throw Failure(call: "symlink \(name)") }
+  }
+
+  func move(_ name: String, to other: String) throws {
+    guard rename(path + "/" + name, path + "/" + other) == 0 else { throw Failure(call: "rename \(name)") }
+  }
+
+  private static func remove(_ path: String) {
+    if let directory = opendir(path) {
+      while let entry = readdir(directory) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+          String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        guard name != ".", name != ".." else { continue }
+        if entry.pointee.d_type == UInt8(DT_DIR) {
+          remove(path + "/" + name)
+        } else {
+          unlink(path + "/" + name)
+        }
+      }
+      closedir(directory)
+    }
+    rmdir(path)
   }
 }

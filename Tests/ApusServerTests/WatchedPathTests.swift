@@ -23,7 +23,7 @@ import Testing
 
   /// The names a walk watches below the test's own directory, and what it found.
   private func walk(
-    _ path: String, in directory: TemporaryDirectory
+    _ path: String, in directory: ChangingDirectory
   ) throws -> (WatchedPath.Resolution, [NameDependency]) {
     var watched: [NameDependency] = []
     let resolution = try #require(WatchedPath(Array(path.utf8)))
@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func everyNameOnTheWayIsWatched() throws {
-    let directory = TemporaryDirectory()
+    let directory = ChangingDirectory()
     directory.makeDirectory("a")
     directory.write("a/b", "1")
     let (resolution, watched) = try walk("/a/b", in: directory)
@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test func theRootsOwnNamesAreWatched() throws {
-    let directory = TemporaryDirectory()
+    let directory = ChangingDirectory()
     var watched: [NameDependency] = []
     let parsed = try #require(WatchedPath(Array("/".utf8)))
     let resolution = try parsed.resolve(below: directory.path) { watched.append($0) }
@@ -58,7 +58,7 @@ import Testing
   }
 
   @Test func symbolicLinksAreFollowedAndWatchedAtBothEnds() throws {
-    let directory = TemporaryDirectory()
+    let directory = ChangingDirectory()
     directory.makeDirectory("r1")
     directory.makeDirectory("r1/sub")
     directory.write("r1/f", "1")
@@ -77,21 +77,21 @@ import Testing
   }
 
   @Test func aMissingNameIsWatchedToo() throws {
-    let directory = TemporaryDirectory()
+    let directory = ChangingDirectory()
     let (resolution, watched) = try walk("/a/b", in: directory)
     #expect(resolution == .missing)
     #expect(watched == [NameDependency(directory: directory.path, name: "a")])
   }
 
   @Test func aFileIsNoDirectory() throws {
-    let directory = TemporaryDirectory()
+    let directory = ChangingDirectory()
     directory.write("f", "1")
     #expect(try walk("/f/", in: directory).0 == .missing)
     #expect(try walk("/f/g", in: directory).0 == .missing)
   }
 
   @Test func linksInACircleEnd() throws {
-    let directory = TemporaryDirectory()
+    let directory = ChangingDirectory()
     directory.link("a", to: "b")
     directory.link("b", to: "a")
     #expect(throws: WatchedPath.WalkError.tooManyLinks) { try walk("/a", in: directory) }

@@ -1,0 +1,107 @@
+import CLinux
+import Glibc
+
+/// A file descriptor that is closed with its last reference.
+final class Descriptor: Sendable {
+  let number: CInt
+
+  init(owning number: CInt) { self.number = number }
+  deinit { close(number) }
+
+  /// fstat(2).
+  func metadata() throws(DocumentRootRefusal) -> FileMetadata {
+    var status = stat()
+    guard fstat(number, &status) == 0 else { throw .failed(errno: errno) }
+    return FileMetadata(status)
+  }
+
+  /// Reads up to `count` bytes from the start of the file with pread(2), fewer only at its end.
+  func read(_ count: Int) throws(DocumentRootRefusal) -> [UInt8] {
+    var failure: Int32 = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+      while initialized < count {
+        let result = pread(number, buffer.baseAddress! + initialized, count - initialized, initialized)
+        if result < 0, errno == EINTR { continue }
+        if result < 0 { failure = errno }
+        guard result > 0 else { return }
+        initialized += result
+      }
+    }
+    guard failure == 0 else { throw .failed(errno: failure) }
+    return bytes
+  }
+
+  /// Whether the file lies on a file system whose files others can change without the kernel here noticing, so that
+  /// no change event would come.
+  var isRemote: Bool {
+    var status = statfs()
+    guard fstatfs(number, &status) == 0 else { return true }
+    return RemoteFileSystem(rawValue: UInt32(truncatingIfNeeded: status.f_type)) != nil
+  }
+
+  /// `f_type` of statfs(2), from include/uapi/linux/magic.h and the file systems' own headers.
+  private enum RemoteFileSystem: UInt32 {
+    case afs = 0x5346_414f
+    case afsKernel = 0x6b41_4653
+    case ceph = 0x00c3_6400
+    case cifs = 0xff53_4d42
+    case coda = 0x7375_7245
+    case fuse = 0x6573_5546
+    case gfs2 = 0x0116_1970
+    case lustre = 0x0bd0_0bd0
+    case nfs = 0x6969
+    case ocfs2 = 0x7461_636f
+    case plan9 = 0x0102_1997
+    case smb = 0x517b
+    case smb2 = 0xfe53_4d42
+  }
+}
+
+/// openat2(2), for paths that must stay beneath a directory.
+enum BeneathOpen {
+  enum Links {
+    /// Followed, as long as no step leaves the directory: not by `..`, not by a link, not by /proc.
+    case followedBeneath
+    /// There must be none.
+    case none
+  }
+
+  enum Outcome {
+    case opened(Descriptor)
+    /// The path leads out of the directory, or has a link where there must be none.
+    case escapes
+    case refused(DocumentRootRefusal)
+  }
+
+  /// Opens the path made of `names`, relative to `directory`.
+  ///
+  /// - Parameter flags: O_PATH to look only; O_CLOEXEC is added.
+  static func open(_ names: [[UInt8]], beneath directory: Descriptor, flags: CInt, links: Links) -> Outcome {
+    let path = names.joined(separator: [UInt8(ascii: "/")]).map(CChar.init(bitPattern:)) + [0]
+    var how = open_how()
+    how.flags = UInt64(flags | O_CLOEXEC)
+    how.resolve = UInt64(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+    if links == .none { how.resolve |= UInt64(RESOLVE_NO_SYMLINKS) }
+    // EAGAIN: a rename somewhere on the machine kept the kernel from being sure about a `..`; it asks to try again.
+    for _ in 0..<128 {
+      let descriptor = clinux_openat2(directory.number, path, &how)
+      if descriptor >= 0 { return .opened(Descriptor(owning: descriptor)) }
+      switch errno {
+      case EAGAIN, EINTR: continue
+      case EXDEV: return .escapes
+      case ELOOP where links == .none: return .escapes
+      default: return .refused(refusal(errno))
+      }
+    }
+    return .refused(.failed(errno: EAGAIN))
+  }
+
+  static func refusal(_ error: Int32) -> DocumentRootRefusal {
+    switch error {
+    case ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP, ENXIO, ENODEV: .notFound
+    case EACCES, EPERM: .forbidden
+    case EMFILE, ENFILE, ENOMEM: .exhausted(errno: error)
+    default: .failed(errno: error)
+    }
+  }
+}

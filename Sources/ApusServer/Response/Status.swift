@@ -1,0 +1,46 @@
+/// The status codes Apus itself answers with (RFC 9110 section 15, RFC 6585).
+enum Status: Int, CaseIterable, Sendable {
+  case ok = 200
+  case noContent = 204
+  case movedPermanently = 301
+  case notModified = 304
+  case badRequest = 400
+  case forbidden = 403
+  case notFound = 404
+  case methodNotAllowed = 405
+  case requestTimeout = 408
+  case contentTooLarge = 413
+  case targetTooLong = 414
+  case expectationFailed = 417
+  case misdirectedRequest = 421
+  case headTooLarge = 431
+  case internalServerError = 500
+  case notImplemented = 501
+  case badGateway = 502
+  case serviceUnavailable = 503
+  case versionNotSupported = 505
+
+  var reasonPhrase: String {
+    switch self {
+    case .ok: "OK"
+    case .noContent: "No Content"
+    case .movedPermanently: "Moved Permanently"
+    case .notModified: "Not Modified"
+    case .badRequest: "Bad Request"
+    case .forbidden: "Forbidden"
+    case .notFound: "Not Found"
+    case .methodNotAllowed: "Method Not Allowed"
+    case .requestTimeout: "Request Timeout"
+    case .contentTooLarge: "Content Too Large"
+    case .targetTooLong: "URI Too Long"
+    case .expectationFailed: "Expectation Failed"
+    case .misdirectedRequest: "Misdirected Request"
+    case .headTooLarge: "Request Header Fields Too Large"
+    case .internalServerError: "Internal Server Error"
+    case .notImplemented: "Not Implemented"
+    case .badGateway: "Bad Gateway"
+    case .serviceUnavailable: "Service Unavailable"
+    case .versionNotSupported: "HTTP Version Not Supported"
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/// An answer that is not a file: an error, a redirection, the answer to OPTIONS.
+struct StatusResponse: Sendable {
+  let status: Status
+  var location: [UInt8]?
+
+  /// The methods Apus answers (RFC 9110 section 10.2.1).
+  static let allowedMethods = "GET, HEAD, OPTIONS"
+
+  init(_ status: Status, location: [UInt8]? = nil) {
+    self.status = status
+    self.location = location
+  }
+
+  /// A small page for people. Nothing of the request is repeated in it.
+  var body: [UInt8] {
+    guard status != .noContent else { return [] }
+    let title = "\(status.rawValue) \(status.reasonPhrase)"
+    return Array(
+      """
+      <!DOCTYPE html>
+      <html lang="en">
+      <head><meta charset="utf-8"><title>\(title)</title></head>
+      <body><h1>\(title)</h1></body>
+      </html>
+
+      """.utf8)
+  }
+
+  func head(persistent: Bool) -> ComposedObject.Head {
+    var head = ResponseHead(status)
+    if status != .noContent {
+      head.add("Content-Type", "text/html; charset=utf-8")
+      head.add("Content-Length", String(body.count))
+    }
+    if status == .methodNotAllowed || status == .noContent {
+      head.add("Allow", StatusResponse.allowedMethods)
+    }
+    if let location {
+      head.add("Location", location)
+    }
+    return head.finished(persistent: persistent)
+  }
+}
