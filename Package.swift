@@ -67,6 +67,11 @@ let package = Package(
         "ApusServer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+
+    // Tests.
+    .target(name: "CTestSupport", path: "Tests/CTestSupport"),
+    .target(name: "TestSupport", dependencies: ["CBPF", "CTestSupport"], path: "Tests/TestSupport"),
+    .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "apus"]),
   ],
   swiftLanguageModes: [.v6]
 )
