@@ -56,7 +56,7 @@ extension EndToEnd {
         try Bench.kernel(on: network, warm: [Site.small]) { bench in
           let before = try bench.apus.status()
           let result = try network.client.ab(
-            bench.origin() + Site.small, requests: 2000, concurrency: 40, keepAlive: keepAlive, timeout_s: 90)
+            bench.origin() + Site.small, requests: 2000, concurrency: 40, keepAlive: keepAlive, duration_s: 90)
           #expect(result.failures == 0, "\(result.output)")
           #expect(result.requests == 2000)
           let hits = try bench.apus.status().hits - before.hits

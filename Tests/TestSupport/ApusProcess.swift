@@ -5,6 +5,7 @@ public final class ApusProcess: StoppableServer {
   /// The first line of its standard output.
   public let readyLine: String
   public let process: RunningProcess
+  private let binary: String
   private let directory: ScratchDirectory
   private let namespace: NetworkNamespace
 
@@ -26,14 +27,16 @@ public final class ApusProcess: StoppableServer {
   ///   - backendPort: of `--backend`, at the server's address.
   ///   - arguments: further ones.
   ///   - commandPrefix: put before the command.
+  ///   - binary: the `apus` to run.
   public init(
     in network: TestNetwork, root: String, port: UInt16 = 80, mode: String = "kernel", backendPort: UInt16? = nil,
-    arguments: [String] = [], commandPrefix: [String] = []
+    arguments: [String] = [], commandPrefix: [String] = [], binary: String = ApusProcess.binary
   ) throws {
+    self.binary = binary
     namespace = network.server
     directory = try ScratchDirectory("admin")
     let admin = directory.path(of: "admin.sock")
-    var command = commandPrefix + [Self.binary, "serve", root]
+    var command = commandPrefix + [binary, "serve", root]
     command += ["--listen", "\(network.serverAddress):\(port)", "--mode", mode, "--admin", admin]
     if let backendPort { command += ["--backend", "\(network.serverAddress):\(backendPort)"] }
     process = try namespace.start(command + arguments)
@@ -44,7 +47,7 @@ public final class ApusProcess: StoppableServer {
 
   /// Runs a subcommand that talks to this server: `control("purge", "--all")`.
   public func control(_ arguments: String...) throws -> CommandResult {
-    try namespace.run([Self.binary] + arguments + ["--admin", directory.path(of: "admin.sock")], timeout_s: 10)
+    try namespace.run([binary] + arguments + ["--admin", directory.path(of: "admin.sock")], timeout_s: 10)
   }
 
   public func status() throws -> StatusReport {

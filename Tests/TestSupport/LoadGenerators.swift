@@ -34,12 +34,19 @@ extension NetworkNamespace {
   }
 
   /// Runs ab, which speaks HTTP/1.0: a connection per request, or the same connections with `keepAlive`.
+  ///
+  /// - Parameters:
+  ///   - requests: how many to send at most.
+  ///   - duration_s: after how many seconds to stop anyway.
+  ///   - commandPrefix: put before the command.
   public func ab(
-    _ url: String, requests: Int, concurrency: Int, keepAlive: Bool = false, timeout_s: Double = 60,
+    _ url: String, requests: Int, concurrency: Int, keepAlive: Bool = false, duration_s: Int = 60,
     commandPrefix: [String] = []
   ) throws -> LoadResult {
-    let command = ["ab", "-q", "-n", "\(requests)", "-c", "\(concurrency)"] + (keepAlive ? ["-k"] : []) + [url]
-    let output = try run(commandPrefix + command, timeout_s: timeout_s).orThrow().output
+    // -t sets -n, so -n comes after it.
+    var command = ["ab", "-q", "-t", "\(duration_s)", "-n", "\(requests)", "-c", "\(concurrency)"]
+    command += (keepAlive ? ["-k"] : []) + [url]
+    let output = try run(commandPrefix + command, timeout_s: Double(duration_s) + 30).orThrow().output
     var result = LoadResult(output: output)
     for line in output.split(separator: "\n") {
       let words = line.split(separator: " ")
