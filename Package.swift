@@ -63,7 +63,10 @@ let package = Package(
       plugins: [.plugin(name: "CompileKernel")]),
     .testTarget(name: "BPFTests", dependencies: ["BPF", "BPFTestProgramObject"]),
     .testTarget(
-      name: "KernelServerTests", dependencies: ["BPF", "KernelServer", "KernelServerObject"]),
+      name: "KernelServerTests",
+      dependencies: [
+        "BPF", "BPFKernel", "Contract", "HTTPHead", "KernelServer", "KernelServerObject", "KernelSockets", "Wire",
+      ]),
     .executableTarget(
       name: "apus",
       dependencies: [
@@ -81,6 +84,9 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
+    .target(name: "CTestSupport", path: "Tests/CTestSupport"),
+    .target(name: "TestSupport", dependencies: ["BPF", "CTestSupport"], path: "Tests/TestSupport"),
+    .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "apus"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,23 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that whoever uses Apus does not build its benchmark. TestSupport and CTestSupport are
+// symbolic links to the folders of the tests: the same namespaces and servers, without the part that needs Testing.
+let package = Package(
+  name: "apus-benchmark",
+  platforms: [.macOS(.v15)],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    .target(name: "CTestSupport"),
+    .target(name: "TestSupport", dependencies: ["CTestSupport"], exclude: ["Testing"]),
+    .executableTarget(
+      name: "apus-benchmark",
+      dependencies: [
+        "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+  ],
+  swiftLanguageModes: [.v6]
+)
