@@ -16,7 +16,7 @@ import Testing
       let program = try loaded.program("apus_ingress")
       print("STATS", program.statistics)
       print(program.statistics)
-    } catch let error as BPFError {
+    } catch {
       if case .refused(let refusal) = error {
         try? refusal.log.write(toFile: "/tmp/verifier.log", atomically: true, encoding: .utf8)
       }
