@@ -34,6 +34,8 @@ enum ServerLimits {
   static let copiedBodyBytesMax = 8 * 1024
   /// Bytes handed to sendfile(2) at a time; the file is looked at again before each portion.
   static let filePortionBytes = 512 * 1024
+  /// The last bytes of a large file, which are read, not sent with sendfile(2).
+  static let fileTailBytes = 16 * 1024
   /// Attempts to read a file between two equal looks at its times before it is answered without validators.
   static let readAttemptsMax = 3
   /// Symbolic links followed in one path, as many as the kernel follows (MAXSYMLINKS, include/linux/namei.h).
@@ -51,8 +53,9 @@ enum ServerLimits {
   static let acceptsPerWake: UInt = 64
   /// Bytes of one read from a connection.
   static let readBytes = 4096
-  /// Answers to pipelined requests collected before they are written.
-  static let outputBytesMax = 64 * 1024
+  /// Answers to pipelined requests are collected up to this size before they are written. It is also the memory a
+  /// client that does not read keeps occupied.
+  static let outputBytesMax = 16 * 1024
   /// After an error bytes still coming in are read and thrown away up to this many, so that the answer is not
   /// destroyed by a reset (RFC 9112 section 9.6).
   static let lingerBytesMax = 256 * 1024

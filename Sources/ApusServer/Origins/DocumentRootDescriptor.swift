@@ -15,12 +15,12 @@ final class Descriptor: Sendable {
     return FileMetadata(status)
   }
 
-  /// Reads up to `count` bytes from the start of the file with pread(2), fewer only at its end.
-  func read(_ count: Int) throws(DocumentRootRefusal) -> [UInt8] {
+  /// Reads up to `count` bytes with pread(2), fewer only at the end of the file.
+  func read(_ count: Int, at offset: Int = 0) throws(DocumentRootRefusal) -> [UInt8] {
     var failure: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
       while initialized < count {
-        let result = pread(number, buffer.baseAddress! + initialized, count - initialized, initialized)
+        let result = pread(number, buffer.baseAddress! + initialized, count - initialized, offset + initialized)
         if result < 0, errno == EINTR { continue }
         if result < 0 { failure = errno }
         guard result > 0 else { return }

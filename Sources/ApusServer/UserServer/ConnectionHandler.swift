@@ -1,0 +1,306 @@
+import NIOCore
+
+/// A connection of the user-mode server: reads requests, answers them in order.
+///
+/// NIO's codec is not used: the parser knows where a request ends without making objects of its parts, and most
+/// answers are bytes that were made before. A request on a kept connection costs one read and one write.
+final class ConnectionHandler: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = IOData
+
+  enum State {
+    /// Requests are read and answered.
+    case open
+    /// A large file is being sent; requests wait.
+    case sending(FileTransfer)
+    /// The last answer is on its way out.
+    case closing
+    /// The last answer is out and our side shut; what still comes in is thrown away (RFC 9112 section 9.6).
+    case lingering(bytesLeft: Int)
+    case closed
+  }
+
+  let worker: ServerWorker
+  var state = State.open
+  /// Bytes of requests not yet answered.
+  private var input: ByteBuffer?
+  private var parser = RequestParser()
+  private var context: ChannelHandlerContext?
+  /// Whether the client has sent its FIN.
+  private(set) var inputIsClosed = false
+  /// Whether something has been written that has not been flushed.
+  var needsFlush = false
+  /// Whether the client may still be sending when the last answer is out.
+  var lingers = false
+  private var isServing = false
+  private var hasAnswered = false
+  /// `ServerWorker.tick` of the last progress: the first byte of a request, or the end of an answer.
+  private var progressTick: Int
+  /// Bytes that were still to be written at the last look.
+  private var unwrittenBytes = 0
+
+  init(worker: ServerWorker) {
+    self.worker = worker
+    progressTick = worker.tick
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    worker.add(self, loop: context.eventLoop)
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    context.read()
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    tearDown()
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    tearDown()
+  }
+
+  private func tearDown() {
+    if case .sending(let transfer) = state { transfer.release() }
+    state = .closed
+    input = nil
+    context = nil
+    worker.remove(self)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // A reset or a broken pipe: the client is gone and there is nobody to tell.
+    context.close(promise: nil)
+  }
+
+  // MARK: Reading
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    var received = unwrapInboundIn(data)
+    switch state {
+    case .open, .sending:
+      if input != nil {
+        input?.writeBuffer(&received)
+      } else {
+        input = received
+        progressTick = worker.tick
+      }
+      // The reference would keep NIO from using the memory again.
+      received = ByteBuffer()
+      serve(context)
+    case .lingering(let bytesLeft):
+      state = .lingering(bytesLeft: bytesLeft - received.readableBytes)
+      if bytesLeft <= received.readableBytes { context.close(promise: nil) }
+    case .closing, .closed:
+      break
+    }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    readOn(context)
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard case ChannelEvent.inputClosed = event else {
+      context.fireUserInboundEventTriggered(event)
+      return
+    }
+    inputIsClosed = true
+    switch state {
+    case .open: serve(context)
+    case .lingering: context.close(promise: nil)
+    case .sending, .closing, .closed: break
+    }
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    guard context.channel.isWritable, case .open = state else { return }
+    serve(context)
+    readOn(context)
+  }
+
+  /// Reads more where more could be used: nothing is read for a client that does not take its answers.
+  private func readOn(_ context: ChannelHandlerContext) {
+    switch state {
+    case .open where context.channel.isWritable: context.read()
+    case .lingering: context.read()
+    default: break
+    }
+  }
+
+  // MARK: Serving
+
+  /// Answers the requests that have come, in order, until one is incomplete or has to wait.
+  private func serve(_ context: ChannelHandlerContext) {
+    // Flushing can make the channel writable again and call this from within.
+    guard !isServing else { return }
+    isServing = true
+    defer { isServing = false }
+    worker.date.refresh()
+    var isIncomplete = false
+    while case .open = state, context.channel.isWritable, !isIncomplete {
+      isIncomplete = answerRequests(context)
+      flush(context)
+    }
+    // The client has nothing more to say, and all it said whole is answered.
+    if case .open = state, inputIsClosed, isIncomplete {
+      state = .closing
+      flush(context)
+    }
+  }
+
+  /// Answers requests into the worker's output; whether that ended because none is complete.
+  private func answerRequests(_ context: ChannelHandlerContext) -> Bool {
+    guard var buffer = input else { return true }
+    // While the bytes are worked on there is one reference to them.
+    input = nil
+    var isIncomplete = false
+    while case .open = state, !isIncomplete, context.channel.isWritable,
+      worker.output.readableBytes < ServerLimits.outputBytesMax
+    {
+      let length = buffer.withUnsafeReadableBytes { bytes -> Int? in
+        switch parser.parse(bytes) {
+        case .incomplete: return nil
+        case .request(let head, let length):
+          answer(head, bytes, context)
+          return length
+        case .failed(let error):
+          refuse(error)
+          return bytes.count
+        }
+      }
+      if let length {
+        buffer.moveReaderIndex(forwardBy: length)
+        hasAnswered = true
+        progressTick = worker.tick
+      } else {
+        isIncomplete = true
+      }
+    }
+    if buffer.readableBytes > 0 {
+      if case .closing = state { lingers = true } else { input = buffer }
+    }
+    return isIncomplete
+  }
+
+  /// Writes what has been collected. With the last answer comes the end of the connection.
+  func flush(_ context: ChannelHandlerContext) {
+    guard case .closing = state else {
+      writeOutput(context)
+      if needsFlush {
+        needsFlush = false
+        context.flush()
+      }
+      return
+    }
+    let isOut = context.eventLoop.makePromise(of: Void.self)
+    isOut.futureResult.assumeIsolated().whenComplete { [self] result in
+      switch result {
+      case .success: finish(context)
+      case .failure: context.close(promise: nil)
+      }
+    }
+    context.write(wrapOutboundOut(.byteBuffer(worker.output)), promise: isOut)
+    worker.output.clear()
+    context.flush()
+  }
+
+  func writeOutput(_ context: ChannelHandlerContext) {
+    guard worker.output.readableBytes > 0 else { return }
+    context.write(wrapOutboundOut(.byteBuffer(worker.output)), promise: nil)
+    // Takes new memory only where the channel could not write and keeps the old.
+    worker.output.clear()
+    needsFlush = true
+  }
+
+  // MARK: Closing
+
+  /// After the last answer. Where the client may still be sending, closing at once would make the kernel answer with a
+  /// reset, and that can destroy the answer before the client has read it.
+  private func finish(_ context: ChannelHandlerContext) {
+    guard case .closing = state else { return }
+    guard lingers, !inputIsClosed else {
+      context.close(promise: nil)
+      return
+    }
+    state = .lingering(bytesLeft: ServerLimits.lingerBytesMax)
+    progressTick = worker.tick
+    context.close(mode: .output, promise: nil)
+    readOn(context)
+  }
+
+  /// Ends the connection whatever its state.
+  func abort() {
+    context?.close(promise: nil)
+  }
+
+  /// A large file is out.
+  func transferEnded(_ context: ChannelHandlerContext, isLast: Bool) {
+    progressTick = worker.tick
+    if isLast {
+      state = .closing
+      if input != nil { lingers = true }
+      flush(context)
+    } else {
+      state = .open
+      serve(context)
+      readOn(context)
+    }
+  }
+
+  // MARK: Time
+
+  private var isIdle: Bool {
+    guard case .open = state else { return false }
+    return input == nil && unwrittenNow == 0
+  }
+
+  /// Bytes the kernel has not taken yet.
+  private var unwrittenNow: Int {
+    (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+  }
+
+  /// On shutdown. A connection that has not asked for anything yet gets a moment: its request may be in the kernel
+  /// already, where a connection handed over by the kernel half always has it.
+  func closeIfIdle() {
+    guard isIdle, hasAnswered || worker.tick > progressTick else { return }
+    abort()
+  }
+
+  /// Once a second: is the connection getting on?
+  func look() {
+    guard let context else { return }
+    let unwritten = unwrittenNow
+    if unwritten != unwrittenBytes { progressTick = worker.tick }
+    unwrittenBytes = unwritten
+    let waited_s = worker.tick - progressTick
+    if case .sending(let transfer) = state, !transfer.isUnchanged {
+      // NIO would try again and again to send what is no longer there.
+      abort()
+    } else if unwritten > 0 {
+      if waited_s >= worker.configuration.writeStallTimeout_s { abort() }
+    } else {
+      lookAtInput(context, waited_s: waited_s)
+    }
+  }
+
+  private func lookAtInput(_ context: ChannelHandlerContext, waited_s: Int) {
+    let configuration = worker.configuration
+    switch state {
+    case .open where isIdle:
+      let limit_s = hasAnswered ? configuration.idleTimeout_s : configuration.headTimeout_s
+      if waited_s >= limit_s || (worker.isDraining && waited_s >= 1) { abort() }
+    case .open where waited_s >= configuration.headTimeout_s:
+      worker.date.refresh()
+      refuse(RequestError(.requestTimeout, "request incomplete"))
+      flush(context)
+    case .lingering where waited_s >= configuration.lingerTimeout_s:
+      abort()
+    case .closing where waited_s >= configuration.writeStallTimeout_s:
+      abort()
+    default:
+      break
+    }
+  }
+}

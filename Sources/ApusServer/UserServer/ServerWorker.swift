@@ -1,0 +1,67 @@
+import Glibc
+import Logging
+import NIOCore
+import Synchronization
+
+/// What connections of one event loop share. Used on that event loop only.
+final class ServerWorker {
+  let configuration: UserServerConfiguration
+  let counters: Counters
+  var files: FileStore
+  var date = DateCache()
+  /// Where answers are collected before they are written. Connections use it in turn, each until it flushes.
+  var output: ByteBuffer
+  /// Whether the server is shutting down: the next answer is the last of its connection.
+  private(set) var isDraining = false
+  /// Seconds since the worker began, as far as timeouts need to know.
+  private(set) var tick = 0
+  private var connections: [ObjectIdentifier: ConnectionHandler] = [:]
+  private var ticking: RepeatedTask?
+
+  /// Counted by one event loop, read by anybody.
+  final class Counters: Sendable {
+    let requests = Atomic<Int>(0)
+  }
+
+  init(root: DocumentRoot, configuration: UserServerConfiguration, counters: Counters, workers: Int) {
+    self.configuration = configuration
+    self.counters = counters
+    files = FileStore(root: root, bytesMax: configuration.fileCacheBytesMax / workers)
+    output = ByteBufferAllocator().buffer(capacity: ServerLimits.outputBytesMax)
+  }
+
+  var connectionCount: Int { connections.count }
+
+  /// CLOCK_MONOTONIC, at most a tick behind.
+  var now_ns: Int { QuietFiles.clock_ns(CLOCK_MONOTONIC_COARSE) }
+
+  func add(_ connection: ConnectionHandler, loop: EventLoop) {
+    connections[ObjectIdentifier(connection)] = connection
+    guard ticking == nil else { return }
+    let bound = NIOLoopBound(self, eventLoop: loop)
+    ticking = loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in bound.value.look() }
+  }
+
+  func remove(_ connection: ConnectionHandler) {
+    connections[ObjectIdentifier(connection)] = nil
+    guard connections.isEmpty else { return }
+    ticking?.cancel()
+    ticking = nil
+  }
+
+  /// One look at every connection a second stands in for timers that would be set and cancelled for every request.
+  private func look() {
+    tick += 1
+    for connection in Array(connections.values) { connection.look() }
+  }
+
+  /// From now on answers say `Connection: close`; idle connections are closed.
+  func drain() {
+    isDraining = true
+    for connection in Array(connections.values) { connection.closeIfIdle() }
+  }
+
+  func closeAll() {
+    for connection in Array(connections.values) { connection.abort() }
+  }
+}

@@ -1,0 +1,116 @@
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+
+/// The user-mode half of Apus: answers from a document root what the kernel half hands over, or everything where there
+/// is no kernel half.
+///
+/// A connection handed over by the kernel half needs nothing special: it appears in the accept queue of the listener
+/// with its first request ready to be read.
+final class UserServer: Service {
+  private let group: MultiThreadedEventLoopGroup
+  private let listeners: Listeners
+  private let limit: ConnectionLimit
+  private let configuration: UserServerConfiguration
+  private let logger: Logger
+  private let workers: [ObjectIdentifier: NIOLoopBoundBox<ServerWorker>]
+  private let counters: [ServerWorker.Counters]
+  private let isShutDown = Atomic<Bool>(false)
+
+  /// Makes a server without a listener; its event loops run until `run()` or `shutDown()` has returned.
+  init(root: DocumentRoot, configuration: UserServerConfiguration = UserServerConfiguration(), logger: Logger) {
+    // A client that goes away while it is answered must not end the process.
+    signal(SIGPIPE, SIG_IGN)
+    group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+    // A connection that is sent a large file has the file open as well.
+    limit = ConnectionLimit(countMax: configuration.connectionsAllowed(perConnection: 2))
+    listeners = Listeners(group: group, limit: limit)
+    self.configuration = configuration
+    self.logger = logger
+    let loops = Array(group.makeIterator())
+    var workers: [ObjectIdentifier: NIOLoopBoundBox<ServerWorker>] = [:]
+    var counters: [ServerWorker.Counters] = []
+    for loop in loops {
+      let own = ServerWorker.Counters()
+      counters.append(own)
+      let worker = ServerWorker(root: root, configuration: configuration, counters: own, workers: loops.count)
+      workers[ObjectIdentifier(loop)] = .makeBoxSendingValue(worker, eventLoop: loop)
+    }
+    self.workers = workers
+    self.counters = counters
+  }
+
+  /// Listens on all addresses or on none; a port of 0 lets the kernel choose.
+  ///
+  /// - Returns: the addresses listened on.
+  /// - Throws: `CannotListen`, with a message for the user.
+  func bind(_ addresses: [SocketAddress]) async throws -> [SocketAddress] {
+    try await listeners.bind(addresses, initializer)
+  }
+
+  /// Serves a socket that listens already (socket activation, or the kernel half's own arrangement).
+  ///
+  /// - Parameter descriptor: owned by the server from here on.
+  func adopt(listener descriptor: CInt) async throws {
+    try await listeners.adopt(descriptor, initializer)
+  }
+
+  /// Connections open now.
+  var connections: Int { limit.connections }
+
+  /// Requests answered since the start.
+  var requests: Int { counters.reduce(0) { $0 + $1.requests.load(ordering: .relaxed) } }
+
+  private var initializer: @Sendable (any Channel) -> EventLoopFuture<Void> {
+    let workers = workers
+    return { channel in
+      channel.eventLoop.makeCompletedFuture {
+        guard let worker = workers[ObjectIdentifier(channel.eventLoop)] else {
+          preconditionFailure("a connection on an event loop that is not the server's")
+        }
+        try channel.pipeline.syncOperations.addHandler(ConnectionHandler(worker: worker.value))
+      }
+    }
+  }
+
+  // MARK: Life
+
+  /// Serves until a graceful shutdown is asked for or the task is cancelled, then shuts down.
+  func run() async throws {
+    try? await gracefulShutdown()
+    await shutDown()
+  }
+
+  /// Stops accepting, lets every connection finish what it is answering, closes the rest after
+  /// `UserServerConfiguration.shutdownGrace_s`.
+  func shutDown() async {
+    guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
+    await listeners.close()
+    await forEachWorker { $0.drain() }
+    let clock = ContinuousClock()
+    let end = clock.now + .seconds(configuration.shutdownGrace_s)
+    while limit.connections > 0, clock.now < end {
+      // Not cancellable: the grace is for the clients, whoever lost patience with the server.
+      await Task.detached { try? await Task.sleep(for: .milliseconds(20)) }.value
+    }
+    if limit.connections > 0 {
+      logger.debug("closing connections after the grace", metadata: ["count": "\(limit.connections)"])
+    }
+    await forEachWorker { $0.closeAll() }
+    do {
+      try await group.shutdownGracefully()
+    } catch {
+      logger.debug("event loops did not shut down", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private func forEachWorker(_ body: @escaping @Sendable (ServerWorker) -> Void) async {
+    for loop in group.makeIterator() {
+      guard let worker = workers[ObjectIdentifier(loop)] else { continue }
+      try? await loop.submit { body(worker.value) }.get()
+    }
+  }
+}
