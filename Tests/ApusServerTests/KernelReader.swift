@@ -52,6 +52,8 @@ struct KernelReader: Sendable {
 
   let test: TestMemory
   let seed: UInt64
+  /// Called in the middle of copying: where a slow reader is most easily overtaken.
+  var pause: @Sendable () -> Void = {}
 
   /// Little-endian; the missing bytes of the last word are its upper ones.
   private static func words(_ path: [UInt8]) -> [UInt64] {
@@ -97,10 +99,12 @@ struct KernelReader: Sendable {
     let (bodyOffset, bodyLength) = (field(20), field(22))
     // Offsets of a record that is being written may be anything; the kernel bounds them too.
     guard headOffset + headLength <= 32_768, bodyOffset + bodyLength <= 32_768 else { return .torn }
+    let head = copy(record + headOffset, headLength)
+    let (dateOffset, checksum) = (field(28 + 8 * variant), UInt16(field(30 + 8 * variant)))
+    pause()
     let answer = Answer(
-      head: copy(record + headOffset, headLength), body: copy(record + bodyOffset, bodyLength),
-      dateOffset: field(28 + 8 * variant), checksum: UInt16(field(30 + 8 * variant)), generation: generation,
-      isContiguous: headOffset + headLength == bodyOffset, unit: unit)
+      head: head, body: copy(record + bodyOffset, bodyLength), dateOffset: dateOffset, checksum: checksum,
+      generation: generation, isContiguous: headOffset + headLength == bodyOffset, unit: unit)
     atomicMemoryFence(ordering: .acquiring)
     if self.generation(record) != generation { return .torn }
     if headLength == 0 { return .none }

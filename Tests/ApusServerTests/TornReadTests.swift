@@ -1,4 +1,5 @@
 import Contract
+import Glibc
 import Synchronization
 import Testing
 
@@ -27,7 +28,7 @@ import Testing
     let shared = Shared()
     let paths = (0..<16).map { "/\($0)" }
     let thread = DedicatedThread(name: "test-reader") {
-      let reader = KernelReader(test: test, seed: 7)
+      let reader = KernelReader(test: test, seed: 7, pause: { if Int.random(in: 0..<4) == 0 { usleep(300) } })
       while !shared.isDone.load(ordering: .acquiring) {
         let outcome =
           switch reader.read(paths.randomElement()!, variant: Int.random(in: 0..<4)) {
@@ -50,6 +51,7 @@ import Testing
     thread.join()
     let counts = shared.counts.withLock { $0 }
     #expect(counts["mixed"] == nil, "\(counts)")
+    #expect(counts["torn", default: 0] > 0, "the reader must have been overtaken at times")
     #expect(counts["whole", default: 0] > 100, "the reader must have had something to judge")
     #expect(store.statistics.insertions > 500)
   }

@@ -1,0 +1,117 @@
+import Contract
+import Foundation
+import Glibc
+import Testing
+
+@testable import ApusServer
+
+/// nginx as the test's own child, serving a directory on a free port of loopback.
+final class Nginx {
+  let endpoint: BackendEndpoint
+  private let process = Process()
+  private let files = TemporaryDirectory()
+
+  /// `nil`, with one line that says so, where nginx is not installed; that is a failure in continuous integration.
+  static func start(root: String, options: String = "") throws -> Nginx? {
+    let candidates = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"]
+    if let program = candidates.first(where: { access($0, X_OK) == 0 }) {
+      return try Nginx(program: program, root: root, options: options)
+    }
+    print("skipped: nginx is not installed")
+    if ProcessInfo.processInfo.environment["CI"] == "true" { Issue.record("nginx is not installed") }
+    return nil
+  }
+
+  private init(program: String, root: String, options: String) throws {
+    let (listener, endpoint) = TestServer.listen()
+    // nginx binds the port a moment later.
+    close(listener)
+    self.endpoint = endpoint
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+      .map { "\($0)_temp_path \(files.url($0));" }.joined(separator: " ")
+    files.write(
+      "nginx.conf",
+      """
+      daemon off; master_process off; pid \(files.url("pid")); error_log \(files.url("error")) warn;
+      events { worker_connections 64; }
+      http { access_log off; types { text/css css; text/html html; } \(temporary) \(options)
+        server { listen \(endpoint); root \(root); index index.html; } }
+      """)
+    process.executableURL = URL(filePath: program)
+    process.arguments = ["-p", files.path, "-c", files.url("nginx.conf"), "-e", files.url("error")]
+    try process.run()
+    let isUp = eventually(within_ms: 5000) { (try? BackendConnection(endpoint, timeout_ms: 1000)) != nil }
+    if !isUp { Issue.record("nginx does not start") }
+  }
+
+  deinit {
+    // Not SIGTERM: a child started by a thread of a pool inherits that thread's blocked signals.
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
+  }
+}
+
+@Suite(.serialized) struct NginxTests {
+  let root = TemporaryDirectory()
+
+  init() {
+    root.makeDirectory("d")
+    root.write("a.css", "body { color: red }\n")
+    root.write("d/index.html", "<title>" + String(repeating: "index", count: 200) + "</title>")
+    root.write("d/page.html", String(repeating: "page", count: 200))
+    usleep(UInt32(WatchLimits.quiet_ms + 20) * 1000)
+  }
+
+  private func compose(_ path: String, _ nginx: Nginx) throws -> ComposedObject {
+    try Backend(endpoint: nginx.endpoint, root: root.path)
+      .compose(ObjectRequest(key: ObjectKey(path), host: Array("localhost".utf8)), watch: { _ in })
+  }
+
+  @Test(arguments: ["/a.css", "/d/", "/d/page.html"]) func nginxsAnswersAreLearned(path: String) throws {
+    guard let nginx = try Nginx.start(root: root.path) else { return }
+    let object = try compose(path, nginx)
+    for (index, connection) in ["keep-alive", "close", "keep-alive", "close"].enumerated() {
+      let head = try #require(object.heads[index])
+      let text = String(decoding: head.bytes, as: UTF8.self)
+      #expect(text.hasPrefix("HTTP/1.1 200 OK\r\nServer: nginx"))
+      #expect(text.contains("\r\nConnection: \(connection)\r\n"))
+      #expect(text.contains("\r\nContent-Length: \(object.body.count)\r\n") && head.dateOffset != nil)
+    }
+  }
+
+  @Test func whatNginxCompressesForBrowsersIsLeftToIt() throws {
+    guard let nginx = try Nginx.start(root: root.path, options: "gzip on; gzip_min_length 20;") else { return }
+    #expect(throws: OriginRefusal.self) { try compose("/d/page.html", nginx) }
+    // No type to be compressed: an object all the same.
+    _ = try compose("/a.css", nginx)
+  }
+
+  @Test func fieldsThatExpireAreLeftToNginx() throws {
+    guard let nginx = try Nginx.start(root: root.path, options: "expires 1h;") else { return }
+    #expect(throws: OriginRefusal.notStorable("it has expires")) { try compose("/a.css", nginx) }
+  }
+
+  /// The whole way: miss, fill, answer, change, miss, fill.
+  @Test func aReplacedFileIsAnsweredAnewAndNeverStale() throws {
+    guard let nginx = try Nginx.start(root: root.path) else { return }
+    let test = TestMemory()
+    let store = ObjectStore(memory: test.memory, pathSeed: 3)
+    let watcher = try ChangeWatcher(store: store) { _ in }
+    let filler = Filler(store: store, watcher: watcher, origin: Backend(endpoint: nginx.endpoint, root: root.path))
+    watcher.start()
+    filler.start()
+    defer {
+      filler.stop()
+      watcher.stop()
+    }
+    let reader = KernelReader(test: test, seed: 3)
+    for round in 0..<3 {
+      filler.miss(ObjectRequest(key: ObjectKey("/a.css"), host: Array("localhost".utf8)))
+      try #require(eventually(within_ms: 5000) { reader.answer("/a.css") != nil })
+      #expect(reader.answer("/a.css")?.body == Array((round == 0 ? "body { color: red }\n" : "round \(round)").utf8))
+      root.write("next", "round \(round + 1)")
+      root.rename("next", to: "a.css")
+      #expect(eventually(within_ms: 1000) { reader.answer("/a.css") == nil })
+    }
+  }
+}
