@@ -31,6 +31,9 @@ import Testing
     let second = VerifierLog.Remark(text: "let x = c.length * 16", place: .init(file: "Program.swift", line: 5))
     #expect(Self.refusal.remarks(8) == [first, second])
     #expect(Self.refusal.remarks(1) == [second])
+    // So the log looks when the sources were not at hand while the object was made.
+    let bare = VerifierLog(Array(";  @ Program.swift:7\n".utf8))
+    #expect(bare.remarks(8) == [.init(text: "", place: .init(file: "Program.swift", line: 7))])
   }
 
   @Test("Swift's traps are explained")

@@ -33,7 +33,8 @@ struct VerifierLog {
     for line in lines.reversed() where line.hasPrefix("; ") && remarks.count < count {
       let remark = remark(line.dropFirst(2))
       // Line 0 is code that stands nowhere.
-      if remark.place?.line != 0, !remark.text.isEmpty, !remarks.contains(remark) { remarks.append(remark) }
+      let isSomewhere = remark.place.map { $0.line != 0 } ?? !remark.text.isEmpty
+      if isSomewhere, !remarks.contains(remark) { remarks.append(remark) }
     }
     return remarks.reversed()
   }

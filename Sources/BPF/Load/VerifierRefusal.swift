@@ -47,10 +47,12 @@ public struct VerifierRefusal: Error, Sendable, Equatable, CustomStringConvertib
 extension LinkedProgram {
   /// The source line of a remark, which has no folder and, on older kernels, only the text.
   fileprivate func source(of remark: VerifierLog.Remark) -> SourceLine? {
-    let known = sources.filter { $0.text == remark.text }
-    guard let place = remark.place else { return known.first }
-    let file = known.first { $0.line == place.line && ($0.file == place.file || $0.file.hasSuffix("/" + place.file)) }
-    return file ?? SourceLine(file: place.file, line: place.line, text: remark.text)
+    guard let place = remark.place else { return sources.first { $0.text == remark.text } }
+    let known = sources.first { source in
+      source.line == place.line && source.text == remark.text
+        && (source.file == place.file || source.file.hasSuffix("/" + place.file))
+    }
+    return known ?? SourceLine(file: place.file, line: place.line, text: remark.text)
   }
 }
 
