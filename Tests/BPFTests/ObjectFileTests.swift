@@ -56,7 +56,7 @@ import Testing
     let source = try #require(program.source(of: call))
     #expect(source.file.hasSuffix("BPFTestProgram/Kernel/Helpers.swift"))
     #expect(source.line > 1)
-    #expect(program.files.contains { $0.hasSuffix("BPFTestProgram/Kernel/Programs.swift") })
+    #expect(program.sources.contains { $0.file.hasSuffix("BPFTestProgram/Kernel/Programs.swift") })
     let starts = program.lineRecords.map(\.instruction)
     #expect(starts.first == 0)
     #expect(zip(starts, starts.dropFirst()).allSatisfy { $0 < $1 })

@@ -27,10 +27,13 @@ import Testing
 
   @Test("Remarks come in order, without repetitions and without those that have no line")
   func remarks() {
-    let first = SourceLine(file: "Other.swift", line: 9, text: "a @ b: c")
-    let second = SourceLine(file: "Program.swift", line: 5, text: "let x = c.length * 16")
+    let first = VerifierLog.Remark(text: "a @ b: c", place: .init(file: "Other.swift", line: 9))
+    let second = VerifierLog.Remark(text: "let x = c.length * 16", place: .init(file: "Program.swift", line: 5))
     #expect(Self.refusal.remarks(8) == [first, second])
     #expect(Self.refusal.remarks(1) == [second])
+    // So the log looks when the sources were not at hand while the object was made.
+    let bare = VerifierLog(Array(";  @ Program.swift:7\n".utf8))
+    #expect(bare.remarks(8) == [.init(text: "", place: .init(file: "Program.swift", line: 7))])
   }
 
   @Test("Swift's traps are explained")
@@ -59,14 +62,24 @@ import Testing
     #expect(log.remarks(8).isEmpty)
   }
 
-  @Test("Without remarks, as before Linux 6.9, the line comes from the instruction")
+  @Test("Remarks without a place, as before Linux 6.9, are found by their text")
+  func textOnly() throws {
+    let object = try testObject.get()
+    let program = try LinkedProgram(try object.program("traps"), of: object, .test)
+    let log = VerifierLog(
+      Array("; sum = sum * 16_777_216 + 1\n5: (26) if w0 > 0xff goto pc+3\n; \n9: (85) call unknown#1\nbad\n".utf8))
+    let refusal = VerifierRefusal(program: program, summary: log, log: log)
+    let place = try #require(program.sources.first { $0.text == "sum = sum * 16_777_216 + 1" })
+    #expect(refusal.trail == [place])
+  }
+
+  @Test("Without any remark the line comes from the last instruction")
   func withoutRemarks() throws {
     let object = try testObject.get()
     let program = try LinkedProgram(try object.program("counts"), of: object, .test)
     let log = VerifierLog(Array("0: (bf) r6 = r1\n7: (85) call 1\nR1 type=scalar\n".utf8))
     let refusal = VerifierRefusal(program: program, summary: log, log: log)
     #expect(refusal.reason == "R1 type=scalar")
-    #expect(refusal.line == program.source(of: 7)?.line)
-    #expect(refusal.file == program.source(of: 7)?.file)
+    #expect(refusal.trail == [try #require(program.source(of: 7))])
   }
 }

@@ -36,7 +36,9 @@ struct ClsactFilter: Sendable {
   init(adding program: Int32, at place: Place, name: String, priority: UInt16) throws(BPFError) {
     let socket = try RouteSocket()
     let made = socket.request(Self.discipline(RouteMessage.newDiscipline, place, .create))
-    guard made == 0 || made == EEXIST else { throw .failed("RTM_NEWQDISC", errno: made) }
+    guard made == 0 || made == EEXIST else {
+      throw Self.failed("RTM_NEWQDISC", made, "queueing discipline clsact", module: "sch_ingress")
+    }
     var entry = Entry(priority: priority, name: name)
     var code = EEXIST
     for candidate in Int(priority)..<Int(priority) + Self.maxTries where code == EEXIST {
@@ -56,7 +58,7 @@ struct ClsactFilter: Sendable {
     madeDiscipline = made == 0
     guard code == 0 else {
       if madeDiscipline { removeUnusedDiscipline() }
-      throw .failed("RTM_NEWTFILTER", errno: code)
+      throw Self.failed("RTM_NEWTFILTER", code, "filters of type bpf", module: "cls_bpf")
     }
   }
 
@@ -82,6 +84,12 @@ struct ClsactFilter: Sendable {
       count += 1
     }
     return count
+  }
+
+  private static func failed(_ name: String, _ code: Int32, _ feature: String, module: String) -> BPFError {
+    // So rtnetlink says that it has no such kind, and that no module brought it.
+    if code == ENOENT { return .missingFeature(name: feature, hint: "load the module \(module)") }
+    return .failed(name, errno: code)
   }
 
   private func removeUnusedDiscipline() {

@@ -63,14 +63,18 @@ struct LinkedProgram {
   /// The source line of an instruction: that of the nearest record before it that has a line.
   func source(of instruction: Int) -> SourceLine? {
     let record = lineRecords.last { $0.instruction <= UInt32(clamping: instruction) && $0.position >> 10 != 0 }
-    return record.map {
-      SourceLine(file: lines.string(at: $0.file), line: Int($0.position >> 10), text: lines.string(at: $0.text))
-    }
+    return record.map { sourceLine($0) }
   }
 
-  /// The files the program's lines come from.
-  var files: Set<String> {
-    Set(Set(lineRecords.map(\.file)).map { lines.string(at: $0) })
+  /// All source lines the program comes from.
+  var sources: [SourceLine] {
+    lineRecords.filter { $0.position >> 10 != 0 }.map { sourceLine($0) }
+  }
+
+  private func sourceLine(_ record: LineRecord) -> SourceLine {
+    SourceLine(
+      file: lines.string(at: record.file), line: Int(record.position >> 10),
+      text: lines.string(at: record.text).trimmed)
   }
 
   /// The names of all kernel functions that the program may call.

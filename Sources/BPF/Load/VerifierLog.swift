@@ -12,22 +12,39 @@ struct VerifierLog {
   var complaint: String? {
     lines.last { line in
       !["processed ", "verification time ", "stack depth "].contains { line.hasPrefix($0) }
-    }.map { trimmed($0) }
+    }.map { $0.trimmed }
   }
 
-  /// The last remarks `; text @ file:line` (kernels from 6.9) that have a line, the very last one at the end, without
-  /// repetitions.
-  func remarks(_ count: Int) -> [SourceLine] {
-    var remarks: [SourceLine] = []
+  /// A line of source the verifier came by.
+  struct Remark: Equatable {
+    var text: String
+    /// Without folders. Kernels before 6.9 give only the text.
+    var place: Place?
+
+    struct Place: Equatable {
+      var file: String
+      var line: Int
+    }
+  }
+
+  /// The last remarks, `; text @ file:line` or `; text`, the very last one at the end, without repetitions.
+  func remarks(_ count: Int) -> [Remark] {
+    var remarks: [Remark] = []
     for line in lines.reversed() where line.hasPrefix("; ") && remarks.count < count {
-      guard let at = line.lastIndex(of: "@"), let colon = line.lastIndex(of: ":"), at < colon,
-        let number = Int(line[line.index(after: colon)...]), number > 0
-      else { continue }
-      let remark = SourceLine(
-        file: trimmed(line[line.index(after: at)..<colon]), line: number, text: trimmed(line[..<at].dropFirst(2)))
-      if !remarks.contains(remark) { remarks.append(remark) }
+      let remark = remark(line.dropFirst(2))
+      // Line 0 is code that stands nowhere.
+      let isSomewhere = remark.place.map { $0.line != 0 } ?? !remark.text.isEmpty
+      if isSomewhere, !remarks.contains(remark) { remarks.append(remark) }
     }
     return remarks.reversed()
+  }
+
+  private func remark(_ line: Substring) -> Remark {
+    guard let at = line.lastIndex(of: "@"), let colon = line.lastIndex(of: ":"), at < colon,
+      let number = Int(line[line.index(after: colon)...])
+    else { return Remark(text: line.trimmed) }
+    let file = line[line.index(after: at)..<colon].trimmed
+    return Remark(text: line[..<at].trimmed, place: .init(file: file, line: number))
   }
 
   /// The number of the last instruction shown: `14: (85) call …`.
@@ -59,11 +76,13 @@ struct VerifierLog {
   private func line(after prefix: String) -> Substring? {
     lines.last { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count) }
   }
+}
 
-  private func trimmed(_ text: Substring) -> String {
-    var text = text
-    while text.first?.isWhitespace == true { text.removeFirst() }
-    while text.last?.isWhitespace == true { text.removeLast() }
-    return String(text)
+extension StringProtocol {
+  /// Without white space at both ends.
+  var trimmed: String {
+    guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace })
+    else { return "" }
+    return String(self[first...last])
   }
 }

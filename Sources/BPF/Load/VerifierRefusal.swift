@@ -38,14 +38,21 @@ public struct VerifierRefusal: Error, Sendable, Equatable, CustomStringConvertib
     self.program = program.name
     self.log = log.text
     reason = summary.complaint ?? log.complaint ?? "no reason given"
-    var trail = log.remarks(Self.maxTrail)
+    var trail = log.remarks(Self.maxTrail).compactMap { program.source(of: $0) }
     if trail.isEmpty, let place = log.lastInstruction.flatMap({ program.source(of: $0) }) { trail = [place] }
-    // The log names files without their folders.
-    let files = program.files
-    self.trail = trail.map { place in
-      let file = files.first { $0 == place.file || $0.hasSuffix("/" + place.file) }
-      return SourceLine(file: file ?? place.file, line: place.line, text: place.text)
+    self.trail = trail
+  }
+}
+
+extension LinkedProgram {
+  /// The source line of a remark, which has no folder and, on older kernels, only the text.
+  fileprivate func source(of remark: VerifierLog.Remark) -> SourceLine? {
+    guard let place = remark.place else { return sources.first { $0.text == remark.text } }
+    let known = sources.first { source in
+      source.line == place.line && source.text == remark.text
+        && (source.file == place.file || source.file.hasSuffix("/" + place.file))
     }
+    return known ?? SourceLine(file: place.file, line: place.line, text: remark.text)
   }
 }
 

@@ -29,14 +29,15 @@ public enum Features {
     _ = Descriptor(Int32(result))
   }
 
-  /// Links to the tcx hook of devices (since Linux 6.6). Asks loopback by default.
+  /// Links to the tcx hook of devices (since Linux 6.6). Asks loopback by default; the answer is false also where the
+  /// process may not ask (CAP_NET_ADMIN).
   public static func hasTCX(interfaceIndex: UInt32 = 1) -> Bool {
     let result = Command.programQuery(
       ProgramQueryAttributes(interfaceIndex: interfaceIndex, attachType: AttachType.tcxIngress))
     return result >= 0
   }
 
-  /// Ring buffers (since Linux 5.8).
+  /// Ring buffers (since Linux 5.8); false also where the process may not make maps.
   public static var hasRingBuffer: Bool {
     let size = UInt32(MemoryMapping.pageSize)
     let definition = MapDefinition(
