@@ -1,0 +1,35 @@
+import Glibc
+
+/// An IPv4 address of an interface of this network namespace.
+struct InterfaceAddress: Hashable, Sendable {
+  var interface: String
+  var index: UInt32
+  /// Host byte order.
+  var address: UInt32
+  var isLoopback: Bool
+
+  /// The addresses of all interfaces that are up (getifaddrs(3)).
+  static func all() -> [InterfaceAddress] {
+    var list: UnsafeMutablePointer<ifaddrs>?
+    guard getifaddrs(&list) == 0 else { return [] }
+    defer { freeifaddrs(list) }
+    return sequence(first: list) { $0?.pointee.ifa_next }.compactMap { entry in
+      guard let entry = entry?.pointee, let address = entry.ifa_addr, address.pointee.sa_family == UInt16(AF_INET),
+        entry.ifa_flags & UInt32(IFF_UP.rawValue) != 0
+      else { return nil }
+      let value = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_addr.s_addr }
+      return InterfaceAddress(
+        interface: String(cString: entry.ifa_name), index: if_nametoindex(entry.ifa_name),
+        address: UInt32(bigEndian: value), isLoopback: entry.ifa_flags & UInt32(IFF_LOOPBACK.rawValue) != 0)
+    }
+  }
+
+  /// Where packets to the listening addresses come in: at the interfaces that carry them, and, from this host itself,
+  /// at loopback.
+  static func covering(_ listen: [ListenAddress], among all: [InterfaceAddress]) -> [InterfaceAddress] {
+    let carrying = all.filter { candidate in
+      listen.contains { $0.isWildcard || $0.address == candidate.address }
+    }
+    return carrying.isEmpty ? [] : carrying + all.filter { $0.isLoopback && !carrying.contains($0) }
+  }
+}

@@ -1,0 +1,102 @@
+import BPF
+import Contract
+import Glibc
+import KernelServerObject
+import KernelSockets
+import Synchronization
+
+/// The kernel part, loaded: its maps, opened and typed, and its program, not yet attached to anything.
+final class KernelPart: Sendable {
+  let program: Program
+  let control: ControlBlock
+  let storeMemory: StoreMemory
+  let pathSeed: UInt64
+  private let index: MappedArray
+  private let arena: MappedArray
+  private let listeners: HashMap<ListenerKey, Listener>
+  private let sites: HashMap<HostKey, UInt32>
+  private let connections: HashMap<FlowKey, Connection>
+  private let counters: PerCPUArrayMap<CounterWords>
+  private let events: Mutex<RingBuffer?>
+
+  /// A CPU's counters, as `CounterLayout` says.
+  typealias CounterWords = InlineArray<64, UInt64>
+
+  /// Loads the program with an object store of that size, a power of two of bytes.
+  init(arenaBytes: Int) throws(BPFError) {
+    let object = try ObjectFile(KernelServerImage.bytes)
+    var loaded = try LoadedObject(object, options: try Self.options(arenaBytes: arenaBytes))
+    program = try loaded.program("apus_ingress")
+    pathSeed = SystemRandomNumberGenerator.random()
+    control = ControlBlock(
+      control: try loaded.mappedArray("\(MapName.control)"), dates: try loaded.mappedArray("\(MapName.dates)"),
+      pathSeed: pathSeed)
+    index = try loaded.mappedArray("\(MapName.index)")
+    arena = try loaded.mappedArray("\(MapName.arena)")
+    storeMemory = StoreMemory(index: index.base, arena: arena.base, arenaByteCount: arenaBytes)
+    listeners = try loaded.hashMap("\(MapName.listeners)", from: ListenerKey.self, to: Listener.self)
+    sites = try loaded.hashMap("\(MapName.sites)", from: HostKey.self, to: UInt32.self)
+    connections = try loaded.hashMap("\(MapName.connections)", from: FlowKey.self, to: Connection.self)
+    counters = try loaded.perCPUArray("\(MapName.counters)", of: CounterWords.self)
+    events = Mutex(try loaded.ringBuffer("\(MapName.events)"))
+  }
+
+  private static func options(arenaBytes: Int) throws(BPFError) -> LoadOptions {
+    let types = try KernelTypes()
+    let summed = try types.member("ip_summed", of: "sk_buff")
+    var options = LoadOptions()
+    options.setConstant("ipSummedOffset", to: UInt32(summed.offset_bytes))
+    options.setConstant("ipSummedShift", to: UInt8(summed.offset_bits % 8))
+    options.setConstant("arenaMask", to: UInt32(arenaBytes - Limits.recordAlignment))
+    options.mapSizes["\(MapName.arena)"] = .init(valueSize: UInt32(arenaBytes + Limits.arenaSlackBytes))
+    return options
+  }
+
+  /// The events of the kernel part; for one reader, who takes them once.
+  func takeEvents() -> RingBuffer? { events.withLock { $0.take() } }
+
+  /// Answers for these addresses and ports from now on, and for no others.
+  func setListeners(_ wanted: [ListenerKey: Listener]) throws(BPFError) {
+    for key in try listeners.keys() where wanted[key] == nil { _ = try listeners.delete(key) }
+    for (key, listener) in wanted { _ = try listeners.update(key, listener) }
+  }
+
+  /// Requests with this Host are for that site.
+  func setSite(_ site: UInt16, host: [UInt8]) throws(BPFError) {
+    var key = HostKey()
+    withUnsafeMutableBytes(of: &key) { $0.copyBytes(from: host.prefix(Limits.hostBytesMax)) }
+    _ = try sites.update(key, UInt32(site))
+  }
+
+  /// All CPUs' counters together.
+  func counts() throws(BPFError) -> KernelCounts {
+    var words = [UInt64](repeating: 0, count: CounterLayout.count)
+    for cpu in try counters.lookup(0) {
+      for index in words.indices { words[index] &+= cpu[index] }
+    }
+    return KernelCounts(words: words)
+  }
+
+  /// Connections the kernel part holds and neither side has closed.
+  func openConnections() throws(BPFError) -> Int {
+    try connections.entries().count {
+      $0.value.state == ConnectionState.idle || $0.value.state == ConnectionState.answering
+    }
+  }
+}
+
+extension SystemRandomNumberGenerator {
+  fileprivate static func random() -> UInt64 {
+    var generator = SystemRandomNumberGenerator()
+    return generator.next()
+  }
+}
+
+/// What the kernel part has counted since it was loaded.
+struct KernelCounts: Sendable {
+  fileprivate let words: [UInt64]
+
+  subscript(counter: Counter) -> UInt64 { words[Int(counter.rawValue)] }
+  subscript(reason: HandoverReason) -> UInt64 { words[CounterLayout.handovers + Int(reason.rawValue)] }
+  subscript(reason: DropReason) -> UInt64 { words[CounterLayout.drops + Int(reason.rawValue)] }
+}
