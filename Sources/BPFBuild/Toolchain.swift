@@ -53,7 +53,7 @@ struct Toolchain {
       // BPF has no stack protector; outlined cold code would leave a function that ends in a call.
       "-Xfrontend", "-disable-stack-protector", "-Xfrontend", "-disable-split-cold-code",
       // The object must not depend on where the package stands.
-      "-file-prefix-map", "\(package)=.", "-file-prefix-map", "\(scratch.path())=.",
+      "-file-compilation-dir", ".", "-file-prefix-map", "\(package.hasSuffix("/") ? package : package + "/")=",
       "-module-cache-path", path("module-cache"), "-I", scratch.path(),
       "-module-name", folder.lastPathComponent,
     ] + sources(of: folder)
@@ -75,6 +75,7 @@ struct Toolchain {
     process.executableURL = URL(filePath: tool)
     process.arguments = arguments
     process.standardOutput = FileHandle.standardError
+    process.currentDirectoryURL = URL(filePath: package)
     try process.run()
     process.waitUntilExit()
     guard process.terminationStatus == 0 else { throw Failure(status: process.terminationStatus) }

@@ -102,6 +102,10 @@ private final class AttachedLink: Sendable {
   let link: Link
 
   init(_ program: Program, _ interfaceIndex: UInt32) throws(BPFError) {
-    link = try program.attach(interfaceIndex: interfaceIndex)
+    if Features.hasTCX(interfaceIndex: interfaceIndex) {
+      link = try program.attachTCX(interfaceIndex: interfaceIndex)
+    } else {
+      link = try program.attachClsact(interfaceIndex: interfaceIndex, name: "apus")
+    }
   }
 }

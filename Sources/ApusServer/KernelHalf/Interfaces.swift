@@ -13,14 +13,20 @@ struct InterfaceAddress: Hashable, Sendable {
     var list: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&list) == 0 else { return [] }
     defer { freeifaddrs(list) }
-    return sequence(first: list) { $0?.pointee.ifa_next }.compactMap { entry in
-      guard let entry = entry?.pointee, let address = entry.ifa_addr, address.pointee.sa_family == UInt16(AF_INET),
-        entry.ifa_flags & UInt32(IFF_UP.rawValue) != 0
+    var entries: [ifaddrs] = []
+    var next = list
+    while let entry = next {
+      entries.append(entry.pointee)
+      next = entry.pointee.ifa_next
+    }
+    return entries.compactMap { entry in
+      guard let address = entry.ifa_addr, address.pointee.sa_family == UInt16(AF_INET),
+        entry.ifa_flags & UInt32(IFF_UP) != 0
       else { return nil }
       let value = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_addr.s_addr }
       return InterfaceAddress(
         interface: String(cString: entry.ifa_name), index: if_nametoindex(entry.ifa_name),
-        address: UInt32(bigEndian: value), isLoopback: entry.ifa_flags & UInt32(IFF_LOOPBACK.rawValue) != 0)
+        address: UInt32(bigEndian: value), isLoopback: entry.ifa_flags & UInt32(IFF_LOOPBACK) != 0)
     }
   }
 

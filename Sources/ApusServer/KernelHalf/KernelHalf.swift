@@ -1,0 +1,73 @@
+import BPF
+import Contract
+import Logging
+import ServiceLifecycle
+
+/// The kernel part and all that feeds it: the object store and who fills it, the watcher of file changes with the
+/// heartbeat, the reader of misses, the links to interfaces.
+final class KernelHalf: Service {
+  let part: KernelPart
+  let store: ObjectStore
+  let filler: Filler
+  let attachment: Attachment
+  private let watcher: ChangeWatcher
+  private let reader: MissReader
+
+  /// How often addresses and interfaces are looked at.
+  private static let refreshPeriod = Duration.seconds(1)
+  /// How long, on a clean stop, connections of the kernel part have to come with a request to be handed over.
+  private static let drainGrace_ms = 2000
+  private static let drainStep = Duration.milliseconds(50)
+
+  /// Loads the kernel part; nothing is attached yet.
+  init(_ options: ServeOptions, origin: any Origin, logger: Logger) throws {
+    part = try KernelPart(arenaBytes: options.cacheBytes)
+    store = ObjectStore(memory: part.storeMemory, pathSeed: part.pathSeed)
+    watcher = try ChangeWatcher(store: store, logger: logger) { [control = part.control] in control.beat($0) }
+    filler = Filler(store: store, watcher: watcher, origin: origin, logger: logger)
+    reader = MissReader(part: part, sites: SiteRegistry(part: part, logger: logger)) { [filler] in filler.miss($0) }
+    attachment = Attachment(
+      part: part, listen: options.listen, backend: options.backend, named: options.interfaces, logger: logger)
+  }
+
+  /// Begins to answer.
+  func start() throws {
+    watcher.start()
+    filler.start()
+    reader.start()
+    do {
+      try attachment.attach()
+    } catch {
+      stop()
+      throw error
+    }
+  }
+
+  /// Keeps the attachment as the machine's interfaces are, until it shall stop.
+  func run() async throws {
+    try? await cancelWhenGracefulShutdown {
+      while true {
+        try await Task.sleep(for: Self.refreshPeriod)
+        self.attachment.refresh()
+      }
+    }
+    await drain()
+    stop()
+  }
+
+  /// A clean stop: no new connections; those that are open are handed over with their next request.
+  private func drain() async {
+    part.control.drain()
+    for _ in 0..<Self.drainGrace_ms / 50 {
+      guard let open = try? part.openConnections(), open > 0 else { break }
+      try? await Task.sleep(for: Self.drainStep)
+    }
+  }
+
+  private func stop() {
+    attachment.detach()
+    reader.stop()
+    filler.stop()
+    watcher.stop()
+  }
+}

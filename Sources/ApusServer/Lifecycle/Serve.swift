@@ -1,0 +1,99 @@
+import BPF
+import Glibc
+import Logging
+import NIOCore
+import ServiceLifecycle
+
+
+/// `apus serve`: puts the halves together and runs them.
+public enum Serve {
+  /// Serves until SIGTERM or SIGINT, and then stops cleanly. Prints one line on standard output as soon as requests are
+  /// answered.
+  ///
+  /// Throws a `ServeFailure`, or another error that describes itself, if it cannot begin.
+  public static func run(_ options: ServeOptions) async throws {
+    // A client that has gone away is an error of write(2), not the end of the server.
+    signal(SIGPIPE, SIG_IGN)
+    let logger = Logger(label: "apus")
+    let root = try DocumentRoot(path: options.directory)
+    let half = try kernelHalf(options, root: root, logger: logger)
+    let front = try await userHalf(options, root: root, kernel: half.kernel != nil, logger: logger)
+    let daemon = Daemon(options: options, root: root, kernel: half.kernel, reason: half.reason)
+    let admin = try AdminServer(path: options.adminPath ?? AdminSocket.defaultPath, handler: daemon, logger: logger)
+    admin.start()
+    defer { admin.stop() }
+    try half.kernel?.start()
+    announce(daemon.readyLine)
+
+    var services: [any Service] = [front]
+    if let kernel = half.kernel { services.append(kernel) }
+    // Stopped from the last to the first: the kernel part hands over to the user half until it is detached.
+    let group = ServiceGroup(
+      configuration: .init(
+        services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
+        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+    try await group.run()
+  }
+
+  /// The kernel half if there is to be one, or the reason why there is none.
+  private static func kernelHalf(
+    _ options: ServeOptions, root: DocumentRoot, logger: Logger
+  ) throws -> (kernel: KernelHalf?, reason: String) {
+    guard options.mode != .user else { return (nil, "as asked for") }
+    do {
+      let origin: any Origin
+      if let backend = options.backend {
+        origin = Backend(
+          endpoint: BackendEndpoint(address: backend.address.bigEndian, port: backend.port), root: root.path)
+      } else {
+        origin = root
+      }
+      return (try KernelHalf(options, origin: origin, logger: logger), "")
+    } catch {
+      if options.mode == .kernel { throw ServeFailure("kernel mode is impossible: \(error)") }
+      return (nil, "\(error)")
+    }
+  }
+
+  /// What answers in user mode, listening: the built-in server, or a relay to the server behind. In kernel mode with a
+  /// server behind nothing listens, but the port must be nobody else's.
+  private static func userHalf(
+    _ options: ServeOptions, root: DocumentRoot, kernel: Bool, logger: Logger
+  ) async throws -> any Service {
+    let addresses = try options.listen.map { try SocketAddress(ipAddress: $0.host, port: Int($0.port)) }
+    guard let backend = options.backend else {
+      let server = UserServer(root: root, logger: logger)
+      _ = try await binding { try await server.bind(addresses) } orElse: { await server.shutDown() }
+      return server
+    }
+    let relay = TCPRelay(
+      backend: try SocketAddress(ipAddress: backend.isWildcard ? "127.0.0.1" : backend.host, port: Int(backend.port)),
+      logger: logger)
+    _ = try await binding { try await relay.bind(addresses) } orElse: { await relay.shutDown() }
+    guard kernel else { return relay }
+    await relay.shutDown()
+    return KernelOnly()
+  }
+
+  private static func binding<Result>(
+    _ bind: () async throws -> Result, orElse cleanUp: () async -> Void
+  ) async throws -> Result {
+    do {
+      return try await bind()
+    } catch {
+      await cleanUp()
+      throw error
+    }
+  }
+
+  private static func announce(_ line: String) {
+    // Not print(): the line must be out at once, also into a pipe.
+    let bytes = Array("\(line)\n".utf8)
+    _ = write(STDOUT_FILENO, bytes, bytes.count)
+  }
+}
+
+/// The user half of a daemon whose server behind is somebody else.
+private struct KernelOnly: Service {
+  func run() async throws { try await gracefulShutdown() }
+}
