@@ -14,7 +14,7 @@ private struct ClosureOrigin: Origin {
 }
 
 @Suite struct FillerTests {
-  let directory = TemporaryDirectory()
+  let directory = ChangingDirectory()
   let test = TestMemory()
   let store: ObjectStore
   let watcher: ChangeWatcher

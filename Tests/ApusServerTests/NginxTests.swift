@@ -9,7 +9,7 @@ import Testing
 final class Nginx {
   let endpoint: BackendEndpoint
   private let process = Process()
-  private let files = TemporaryDirectory()
+  private let files = ChangingDirectory()
 
   /// `nil`, with one line that says so, where nginx is not installed; that is a failure in continuous integration.
   static func start(root: String, options: String = "") throws -> Nginx? {
@@ -52,7 +52,7 @@ final class Nginx {
 }
 
 @Suite(.serialized) struct NginxTests {
-  let root = TemporaryDirectory()
+  let root = ChangingDirectory()
 
   init() {
     root.makeDirectory("d")
