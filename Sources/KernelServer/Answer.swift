@@ -9,7 +9,8 @@ extension Server {
   /// A request at RCV.NXT with nothing of ours unacknowledged: the one moment at which both are possible.
   @inline(never) func serve(stored: Stored?) -> Verdict {
     if isDraining { return handOver(stored, .draining) }
-    if !isFresh { return handOver(stored, .staleHeartbeat) }
+    let now_ns = Clock.coarse_ns
+    if !isFresh(now_ns) { return handOver(stored, .staleHeartbeat) }
     if segment.flags.has(TCPFlags.urg) || segment.headerLength != 20 {
       return handOver(stored, .segment)
     }
@@ -26,7 +27,7 @@ extension Server {
       reportMiss(head, site: site)
       return handOver(stored, head.missReason)
     }
-    let second = currentSecond
+    let second = wallSecond(now_ns)
     let answer = Answer(record, variant: head.variant, isPersistent: head.isPersistent)
     if answer.headLength == 0 { return handOver(stored, .variant) }
     if answer.length > UInt32(connection.segmentSizeMax) || answer.length > UInt32(Limits.responseBytesMax) {
@@ -39,7 +40,7 @@ extension Server {
     scratch.connection.pointee.answer(segment, responseLength: answer.length, closes: closes)
     scratch.connection.pointee.generation = record.generation
     scratch.connection.pointee.responseSecond = UInt32(truncatingIfNeeded: second)
-    scratch.connection.pointee.lastAnswer_s = currentMonotonicSecond
+    scratch.connection.pointee.lastAnswer_s = UInt32(truncatingIfNeeded: now_ns / 1_000_000_000)
     guard write(answer, date) else { return drop(.tornObject) }
     guard keep(stored) else { return drop(.full) }
     record.touch(connection.lastAnswer_s)
@@ -118,11 +119,8 @@ extension Server {
     return UInt16(truncatingIfNeeded: site.pointee)
   }
 
-  @inline(__always) private var currentSecond: UInt64 {
-    UInt64(bitPattern: Int64(bitPattern: Clock.coarse_ns) &+ control.pointee.realtimeOffset_ns) / 1_000_000_000
-  }
-  @inline(__always) private var currentMonotonicSecond: UInt32 {
-    UInt32(truncatingIfNeeded: Clock.coarse_ns / 1_000_000_000)
+  @inline(__always) private func wallSecond(_ now_ns: UInt64) -> UInt64 {
+    UInt64(bitPattern: Int64(bitPattern: now_ns) &+ control.pointee.realtimeOffset_ns) / 1_000_000_000
   }
 }
 
