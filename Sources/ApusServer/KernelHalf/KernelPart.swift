@@ -68,13 +68,13 @@ final class KernelPart: Sendable {
     _ = try sites.update(key, UInt32(site))
   }
 
-  /// All CPUs' counters together.
-  func counts() throws(BPFError) -> KernelCounts {
+  /// All CPUs' counters together, in the order of `CounterLayout`.
+  func counts() throws(BPFError) -> [UInt64] {
     var words = [UInt64](repeating: 0, count: CounterLayout.count)
     for cpu in try counters.lookup(0) {
       for index in words.indices { words[index] &+= cpu[index] }
     }
-    return KernelCounts(words: words)
+    return words
   }
 
   /// Connections the kernel part holds and neither side has closed.
@@ -90,13 +90,4 @@ extension SystemRandomNumberGenerator {
     var generator = SystemRandomNumberGenerator()
     return generator.next()
   }
-}
-
-/// What the kernel part has counted since it was loaded.
-struct KernelCounts: Sendable {
-  fileprivate let words: [UInt64]
-
-  subscript(counter: Counter) -> UInt64 { words[Int(counter.rawValue)] }
-  subscript(reason: HandoverReason) -> UInt64 { words[CounterLayout.handovers + Int(reason.rawValue)] }
-  subscript(reason: DropReason) -> UInt64 { words[CounterLayout.drops + Int(reason.rawValue)] }
 }

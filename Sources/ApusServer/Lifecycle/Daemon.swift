@@ -1,18 +1,19 @@
 import Contract
 import Glibc
+import Logging
 
 /// A running daemon, as its admin socket shows it.
 final class Daemon: AdminHandler {
   private let options: ServeOptions
-  private let root: DocumentRoot
+  private let front: Front
   private let kernel: KernelHalf?
   /// Why there is no kernel half.
   private let reason: String
   private let start_ns = MonotonicClock.now_ns()
 
-  init(options: ServeOptions, root: DocumentRoot, kernel: KernelHalf?, reason: String) {
+  init(options: ServeOptions, front: Front, kernel: KernelHalf?, reason: String) {
     self.options = options
-    self.root = root
+    self.front = front
     self.kernel = kernel
     self.reason = reason
   }
@@ -22,5 +23,39 @@ final class Daemon: AdminHandler {
     let places = options.listen.map { "http://\($0)" }.joined(separator: ", ")
     let mode = kernel.map { "kernel mode: " + $0.attachment.interfaces.joined(separator: ", ") } ?? "user mode: \(reason)"
     return "apus: serving \(options.directory) on \(places) (\(mode))"
+  }
+}
+
+extension Daemon {
+  func status() throws -> ServerStatus {
+    ServerStatus(
+      mode: kernel == nil ? .user : .kernel, reason: kernel == nil ? reason : nil,
+      interfaces: kernel?.attachment.interfaces ?? [], listen: options.listen.map(\.description),
+      directory: options.directory, backend: options.backend?.description,
+      uptime_s: Int((MonotonicClock.now_ns() - start_ns) / 1_000_000_000), kernel: try kernelStatus(),
+      cache: cacheStatus, server: front.status)
+  }
+
+  private func kernelStatus() throws -> KernelStatus {
+    guard let part = kernel?.part else { return KernelStatus(counters: [], connections: 0) }
+    return KernelStatus(counters: try part.counts(), connections: try part.openConnections())
+  }
+
+  private var cacheStatus: CacheStatus {
+    guard let statistics = kernel?.store.statistics else { return CacheStatus() }
+    return CacheStatus(
+      objects: statistics.objects, bytes: statistics.bytes, budget: statistics.budget,
+      bytesUsed: statistics.arenaBytesUsed, insertions: statistics.insertions, evictions: statistics.evictions,
+      refusals: statistics.refusals, invalidations: statistics.invalidations)
+  }
+
+  /// Effective when it returns: the kernel part does not answer with what was purged any more.
+  func purge(_ what: Purge) throws -> Int {
+    guard let filler = kernel?.filler else { return 0 }
+    switch what {
+    case .path(let path): return filler.purge(path: Array(path.utf8))
+    case .prefix(let prefix): return filler.purge(prefix: Array(prefix.utf8))
+    case .all: return filler.purgeAll()
+    }
   }
 }

@@ -18,14 +18,15 @@ public enum Serve {
     let root = try DocumentRoot(path: options.directory)
     let half = try kernelHalf(options, root: root, logger: logger)
     let front = try await userHalf(options, root: root, kernel: half.kernel != nil, logger: logger)
-    let daemon = Daemon(options: options, root: root, kernel: half.kernel, reason: half.reason)
-    let admin = try AdminServer(path: options.adminPath ?? AdminSocket.defaultPath, handler: daemon, logger: logger)
+    let daemon = Daemon(options: options, front: front, kernel: half.kernel, reason: half.reason)
+    let adminPath = try options.adminPath ?? AdminSocket.defaultPath()
+    let admin = try AdminServer(path: adminPath, handler: daemon, logger: logger)
     admin.start()
     defer { admin.stop() }
     try half.kernel?.start()
     announce(daemon.readyLine)
 
-    var services: [any Service] = [front]
+    var services: [any Service] = [front.service]
     if let kernel = half.kernel { services.append(kernel) }
     // Stopped from the last to the first: the kernel part hands over to the user half until it is detached.
     let group = ServiceGroup(
@@ -59,20 +60,20 @@ public enum Serve {
   /// server behind nothing listens, but the port must be nobody else's.
   private static func userHalf(
     _ options: ServeOptions, root: DocumentRoot, kernel: Bool, logger: Logger
-  ) async throws -> any Service {
+  ) async throws -> Front {
     let addresses = try options.listen.map { try SocketAddress(ipAddress: $0.host, port: Int($0.port)) }
     guard let backend = options.backend else {
       let server = UserServer(root: root, logger: logger)
       _ = try await binding { try await server.bind(addresses) } orElse: { await server.shutDown() }
-      return server
+      return .server(server)
     }
     let relay = TCPRelay(
       backend: try SocketAddress(ipAddress: backend.isWildcard ? "127.0.0.1" : backend.host, port: Int(backend.port)),
       logger: logger)
     _ = try await binding { try await relay.bind(addresses) } orElse: { await relay.shutDown() }
-    guard kernel else { return relay }
+    guard kernel else { return .relay(relay) }
     await relay.shutDown()
-    return KernelOnly()
+    return .none
   }
 
   private static func binding<Result>(
@@ -93,7 +94,30 @@ public enum Serve {
   }
 }
 
-/// The user half of a daemon whose server behind is somebody else.
-private struct KernelOnly: Service {
-  func run() async throws { try await gracefulShutdown() }
+/// What answers in user mode.
+enum Front: Sendable {
+  case server(UserServer)
+  case relay(TCPRelay)
+  /// The server behind is somebody else.
+  case none
+
+  var service: any Service {
+    switch self {
+    case .server(let server): server
+    case .relay(let relay): relay
+    case .none: Idle()
+    }
+  }
+
+  var status: UserServerStatus? {
+    switch self {
+    case .server(let server): UserServerStatus(connections: server.connections, requests: server.requests)
+    case .relay(let relay): UserServerStatus(connections: relay.connections, requests: 0)
+    case .none: nil
+    }
+  }
+
+  private struct Idle: Service {
+    func run() async throws { try await gracefulShutdown() }
+  }
 }
