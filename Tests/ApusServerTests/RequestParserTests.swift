@@ -278,12 +278,16 @@ struct RequestParserTests {
     let (head, bytes) = try head(
       """
       GET /a?b=c HTTP/1.1⏎Host:  h.example:80 ⏎If-None-Match: "x", "y" ⏎If-None-Match: "z"⏎\
-      If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT⏎⏎
+      If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT⏎IF-MATCH: *⏎If-Unmodified-Since: a⏎\
+      If-Unmodified-Since: b⏎If-Range: "x"⏎⏎
       """)
     #expect(text(bytes[head.host]) == "h.example:80")
     #expect(text(bytes[head.query]) == "?b=c")
-    #expect(head.ifNoneMatch.map { text(bytes[$0]) } == ["\"x\", \"y\"", "\"z\""])
-    #expect(text(bytes[try #require(head.ifModifiedSince)]) == "Sun, 06 Nov 1994 08:49:37 GMT")
+    let conditions = try #require(head.conditions)
+    #expect(conditions.ifNoneMatch.map { text(bytes[$0]) } == ["\"x\", \"y\"", "\"z\""])
+    #expect(text(bytes[try #require(conditions.ifModifiedSince)]) == "Sun, 06 Nov 1994 08:49:37 GMT")
+    #expect(conditions.ifMatch.map { text(bytes[$0]) } == ["*"])
+    #expect(conditions.ifUnmodifiedSince == 0..<0, "a date given twice is none")
     #expect(head.is11 && !head.hasBody)
   }
 

@@ -143,10 +143,37 @@ struct ConditionalRequestTests {
   let file = someFile(changed_ns: 784_111_900_000_000_000)
   var tag: EntityTag { EntityTag(file) }
 
-  func isNotModified(noneMatch: [String]? = nil, since: String? = nil) -> Bool {
-    ConditionalRequest.isNotModified(
-      ifNoneMatch: noneMatch?.map { Array($0.utf8) }, ifModifiedSince: since.map { Array($0.utf8) },
-      file: file, tag: tag, now: 1_795_000_000)
+  func evaluate(
+    match: [String] = [], noneMatch: [String] = [], since: String? = nil, unmodifiedSince: String? = nil
+  ) -> ConditionalRequest.Outcome {
+    let request = ConditionalRequest(
+      ifMatch: match.map { Array($0.utf8) }, ifNoneMatch: noneMatch.map { Array($0.utf8) },
+      ifModifiedSince: since.map { Array($0.utf8) }, ifUnmodifiedSince: unmodifiedSince.map { Array($0.utf8) })
+    return request.evaluate(file, tag, now: 1_795_000_000)
+  }
+
+  func isNotModified(noneMatch: [String] = [], since: String? = nil) -> Bool {
+    evaluate(noneMatch: noneMatch, since: since) == .notModified
+  }
+
+  @Test("If-Match: strong comparison, the star, and it decides over If-Unmodified-Since")
+  func ifMatch() {
+    let own = text(tag.bytes)
+    #expect(evaluate(match: [own]) == .perform)
+    #expect(evaluate(match: ["\"a\"", "\"b\", \(own)"]) == .perform)
+    #expect(evaluate(match: ["*"]) == .perform)
+    #expect(evaluate(match: ["\"a\""]) == .failed)
+    #expect(evaluate(match: ["W/\(own)"]) == .failed)
+    #expect(evaluate(match: [own], unmodifiedSince: "Sun, 06 Nov 1993 08:49:37 GMT") == .perform)
+    #expect(evaluate(match: [own], noneMatch: [own]) == .notModified)
+    #expect(evaluate(match: ["\"a\""], noneMatch: [own]) == .failed)
+  }
+
+  @Test("If-Unmodified-Since: 412 where the file is newer")
+  func ifUnmodifiedSince() {
+    #expect(evaluate(unmodifiedSince: "Sun, 06 Nov 1994 08:49:37 GMT") == .perform)
+    #expect(evaluate(unmodifiedSince: "Sun, 06 Nov 1994 08:49:36 GMT") == .failed)
+    #expect(evaluate(unmodifiedSince: "no date") == .perform)
   }
 
   @Test("If-None-Match: lists, weak comparison and the star")

@@ -9,6 +9,7 @@ enum Status: Int, CaseIterable, Sendable {
   case notFound = 404
   case methodNotAllowed = 405
   case requestTimeout = 408
+  case preconditionFailed = 412
   case contentTooLarge = 413
   case targetTooLong = 414
   case expectationFailed = 417
@@ -31,6 +32,7 @@ enum Status: Int, CaseIterable, Sendable {
     case .notFound: "Not Found"
     case .methodNotAllowed: "Method Not Allowed"
     case .requestTimeout: "Request Timeout"
+    case .preconditionFailed: "Precondition Failed"
     case .contentTooLarge: "Content Too Large"
     case .targetTooLong: "URI Too Long"
     case .expectationFailed: "Expectation Failed"

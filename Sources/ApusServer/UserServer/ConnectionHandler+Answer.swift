@@ -45,30 +45,36 @@ extension ConnectionHandler {
     let query = UnsafeRawBufferPointer(rebasing: bytes[head.query])
     switch worker.files.answer(path: path, query: query, now_ns: worker.now_ns) {
     case .small(let file):
-      if isNotModified(file.response, head, bytes) {
-        write(file.response.notModifiedHead(persistent: isPersistent))
-      } else {
-        write(isPersistent ? file.persistentHead : file.closingHead, dateOffset: file.dateOffset)
-        if head.method == .get { write(body: file.body, context) }
-      }
+      guard meetsConditions(file.response, head, bytes, isPersistent: isPersistent) else { return }
+      write(isPersistent ? file.persistentHead : file.closingHead, dateOffset: file.dateOffset)
+      if head.method == .get { write(body: file.body, context) }
     case .large(let file, let response):
-      if isNotModified(response, head, bytes) {
-        write(response.notModifiedHead(persistent: isPersistent))
-      } else {
-        write(response.head(persistent: isPersistent))
-        if head.method == .get { send(file, isLast: !isPersistent, context) }
-      }
+      guard meetsConditions(response, head, bytes, isPersistent: isPersistent) else { return }
+      write(response.head(persistent: isPersistent))
+      if head.method == .get { send(file, isLast: !isPersistent, context) }
     case .status(let response):
       write(response, isPersistent: isPersistent, withBody: head.method == .get)
     }
   }
 
-  private func isNotModified(_ file: FileResponse, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard file.hasValidators, !head.ifNoneMatch.isEmpty || head.ifModifiedSince != nil else { return false }
-    return ConditionalRequest.isNotModified(
-      ifNoneMatch: head.ifNoneMatch.isEmpty ? nil : head.ifNoneMatch.map { bytes[$0] },
-      ifModifiedSince: head.ifModifiedSince.map { bytes[$0] },
-      file: file.metadata, tag: file.tag, now: worker.date.second)
+  /// Whether the file is to be sent; where not, the answer that says so has been written.
+  private func meetsConditions(
+    _ file: FileResponse, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, isPersistent: Bool
+  ) -> Bool {
+    guard let fields = head.conditions, file.hasValidators else { return true }
+    let request = ConditionalRequest(
+      ifMatch: fields.ifMatch.map { Array(bytes[$0]) }, ifNoneMatch: fields.ifNoneMatch.map { Array(bytes[$0]) },
+      ifModifiedSince: fields.ifModifiedSince.map { Array(bytes[$0]) },
+      ifUnmodifiedSince: fields.ifUnmodifiedSince.map { Array(bytes[$0]) })
+    switch request.evaluate(file.metadata, file.tag, now: worker.date.second) {
+    case .perform:
+      return true
+    case .notModified:
+      write(file.notModifiedHead(persistent: isPersistent))
+    case .failed:
+      write(StatusResponse(.preconditionFailed), isPersistent: isPersistent, withBody: head.method == .get)
+    }
+    return false
   }
 
   // MARK: Bytes

@@ -81,6 +81,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     switch state {
     case .open, .sending:
       if input != nil {
+        // Or the buffer would grow with every request of a client that always sends a piece of the next one.
+        input?.discardReadBytes()
         input?.writeBuffer(&received)
       } else {
         input = received

@@ -60,18 +60,31 @@ struct RequestFraming {
       if value.isEqualIgnoringCase("100-continue") { expectsContinue = true } else { hasUnknownExpectation = true }
     case 10 where field.isNamed("connection"):
       takeConnection(value)
-    case 13 where field.isNamed("if-none-match"):
-      head.ifNoneMatch.append(field.value)
     case 14 where field.isNamed("content-length"):
       try takeContentLength(value)
-    case 17 where field.isNamed("if-modified-since"):
-      // A field that must not be repeated has no meaning when it is.
-      head.ifModifiedSince = head.ifModifiedSince == nil ? field.value : 0..<0
     case 17 where field.isNamed("transfer-encoding"):
       try takeTransferEncoding(value)
+    case 8... where field.name[0] | 0x20 == UInt8(ascii: "i"):
+      takeCondition(field, into: &head)
     default:
       break
     }
+  }
+
+  private func takeCondition(_ field: FieldLine, into head: inout RequestHead) {
+    var conditions = head.conditions ?? Conditions()
+    if field.isNamed("if-none-match") {
+      conditions.ifNoneMatch.append(field.value)
+    } else if field.isNamed("if-modified-since") {
+      conditions.ifModifiedSince = conditions.ifModifiedSince == nil ? field.value : 0..<0
+    } else if field.isNamed("if-match") {
+      conditions.ifMatch.append(field.value)
+    } else if field.isNamed("if-unmodified-since") {
+      conditions.ifUnmodifiedSince = conditions.ifUnmodifiedSince == nil ? field.value : 0..<0
+    } else {
+      return
+    }
+    head.conditions = conditions
   }
 
   /// At the empty line: what must be there is, and how the body ends (RFC 9112 sections 3.2, 6.3, 9.3).

@@ -34,6 +34,16 @@ extension UnsafeBufferPointer<UInt8> {
   }
 }
 
+/// The preconditions of a request as its fields give them. Rare, so apart from the head.
+struct Conditions: Equatable, Sendable {
+  /// Values of a list field, one for each field line; empty where there is none.
+  var ifMatch: [Range<Int>] = []
+  var ifNoneMatch: [Range<Int>] = []
+  /// A date that is given twice means nothing: an empty value is no date.
+  var ifModifiedSince: Range<Int>?
+  var ifUnmodifiedSince: Range<Int>?
+}
+
 /// What Apus needs of a request. Ranges are offsets into the bytes the parser was given.
 struct RequestHead: Equatable, Sendable {
   var method = RequestMethod.unknown
@@ -45,9 +55,8 @@ struct RequestHead: Equatable, Sendable {
   var query = 0..<0
   /// The authority: of the target where it is in absolute form (RFC 9112 section 3.2.2), else the Host field.
   var host = 0..<0
-  /// Values of If-None-Match, one for each field line.
-  var ifNoneMatch: [Range<Int>] = []
-  var ifModifiedSince: Range<Int>?
+  /// The preconditions, where there are any (RFC 9110 section 13.1).
+  var conditions: Conditions?
   /// Whether the connection may be used again after the answer (RFC 9112 section 9.3).
   var isPersistent = false
   /// Whether the request has a body, be it of no bytes.
