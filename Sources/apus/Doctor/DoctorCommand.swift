@@ -1,0 +1,29 @@
+import ApusServer
+import ArgumentParser
+
+/// `apus doctor`.
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor", abstract: "Find out whether kernel mode is possible here, and what is missing.",
+    discussion: "The exit code is 0 only if kernel mode is possible for this user in this network namespace.")
+
+  @Flag(help: "Load the kernel part and show its figures instead.")
+  var program = false
+
+  func run() throws {
+    if program {
+      print(FiguresText(try KernelProbe.load()).lines.joined(separator: "\n"))
+      print("run time per packet: sysctl -w kernel.bpf_stats_enabled=1, then bpftool prog show name apus_ingress")
+      return
+    }
+    let diagnosis = Diagnosis(Machine.examine())
+    for finding in diagnosis.findings { print(finding.text) }
+    guard !diagnosis.isKernelModePossible else {
+      print("\nKernel mode is possible.")
+      return
+    }
+    let count = diagnosis.findings.count { $0.verdict == .missing }
+    print("\nKernel mode is not possible: \(count) \(count == 1 ? "thing is" : "things are") missing.")
+    throw ExitCode.failure
+  }
+}
