@@ -70,8 +70,9 @@ let package = Package(
     .executableTarget(
       name: "apus",
       dependencies: [
-        "ApusServer",
+        "ApusServer", "BPF",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ]),
 
     // Tests.
@@ -84,6 +85,9 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
+    .testTarget(
+      name: "CommandLineTests",
+      dependencies: ["ApusServer", "apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .target(name: "CTestSupport", path: "Tests/CTestSupport"),
     .target(name: "TestSupport", dependencies: ["BPF", "CTestSupport"], path: "Tests/TestSupport"),
     .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "apus"]),
