@@ -43,7 +43,8 @@ final class Attachment: Sendable {
     try part.setListeners(listeners(among: all))
     try links.withLock { links in
       for place in places(among: all) {
-        links.append(Place(interface: place.name, index: place.index, link: try AttachedLink(part.program, place.index)))
+        links.append(
+          Place(interface: place.name, index: place.index, link: try AttachedLink(part.program, place.index)))
       }
     }
   }
@@ -74,7 +75,8 @@ final class Attachment: Sendable {
   func detach() { links.withLock { $0.removeAll() } }
 
   private func places(among all: [InterfaceAddress]) -> [(name: String, index: UInt32)] {
-    let covering = named.isEmpty ? InterfaceAddress.covering(listen, among: all) : all.filter { named.contains($0.interface) }
+    let covering =
+      named.isEmpty ? InterfaceAddress.covering(listen, among: all) : all.filter { named.contains($0.interface) }
     var seen: Set<UInt32> = []
     return covering.sorted { $0.index < $1.index }.filter { seen.insert($0.index).inserted }
       .map { ($0.interface, $0.index) }

@@ -21,7 +21,8 @@ final class Daemon: AdminHandler {
   /// `apus: serving DIR on http://ADDR:PORT (kernel mode: lo, eth0)`
   var readyLine: String {
     let places = options.listen.map { "http://\($0)" }.joined(separator: ", ")
-    let mode = kernel.map { "kernel mode: " + $0.attachment.interfaces.joined(separator: ", ") } ?? "user mode: \(reason)"
+    let mode =
+      kernel.map { "kernel mode: " + $0.attachment.interfaces.joined(separator: ", ") } ?? "user mode: \(reason)"
     return "apus: serving \(options.directory) on \(places) (\(mode))"
   }
 }

@@ -4,7 +4,6 @@ import Logging
 import NIOCore
 import ServiceLifecycle
 
-
 /// `apus serve`: puts the halves together and runs them.
 public enum Serve {
   /// Serves until SIGTERM or SIGINT, and then stops cleanly. Prints one line on standard output as soon as requests are
@@ -64,13 +63,21 @@ public enum Serve {
     let addresses = try options.listen.map { try SocketAddress(ipAddress: $0.host, port: Int($0.port)) }
     guard let backend = options.backend else {
       let server = UserServer(root: root, logger: logger)
-      _ = try await binding { try await server.bind(addresses) } orElse: { await server.shutDown() }
+      _ = try await binding {
+        try await server.bind(addresses)
+      } orElse: {
+        await server.shutDown()
+      }
       return .server(server)
     }
     let relay = TCPRelay(
       backend: try SocketAddress(ipAddress: backend.isWildcard ? "127.0.0.1" : backend.host, port: Int(backend.port)),
       logger: logger)
-    _ = try await binding { try await relay.bind(addresses) } orElse: { await relay.shutDown() }
+    _ = try await binding {
+      try await relay.bind(addresses)
+    } orElse: {
+      await relay.shutDown()
+    }
     guard kernel else { return .relay(relay) }
     await relay.shutDown()
     return .none
