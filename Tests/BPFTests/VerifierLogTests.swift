@@ -49,7 +49,7 @@ import Testing
   @Test("Counts are read from the statistics")
   func counts() {
     #expect(Self.refusal.processedInstructions == 9)
-    #expect(Self.refusal.stackDepth_bytes == 24)
+    #expect(Self.refusal.stackDepths_bytes == [8, 0, 16])
     #expect(Self.refusal.verificationTime_us == 108)
     #expect(Self.refusal.lastInstruction == 14)
   }

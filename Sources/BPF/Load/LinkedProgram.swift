@@ -6,6 +6,8 @@ struct LinkedProgram {
   /// Name and first instruction of each function, and whether the kernel verifies it by itself.
   private(set) var functions: [(name: String, start: Int, isGlobal: Bool)] = []
   private(set) var lineRecords: [LineRecord] = []
+  /// Which functions each function calls, as indices of `functions`.
+  private var callees: [[Int]] = []
   let lines: SourceLines
 
   /// struct bpf_line_info
@@ -53,11 +55,25 @@ struct LinkedProgram {
       let start = instructions.count
       functions.append((function.name, start, index == definition.function || function.isGlobal))
       instructions += function.instructions
+      callees.append(
+        function.references.values.compactMap { reference in
+          guard case .call(let callee) = reference else { return nil }
+          return reachable.firstIndex(of: callee)
+        })
       for (position, reference) in function.references {
         try patch(start + position, reference, starts, environment)
       }
       appendLineRecords(of: function, start: start)
     }
+  }
+
+  /// The largest sum of `sizes`, one for each function, along a chain of calls from the entry. (There is no recursion:
+  /// the kernel refuses it.)
+  func deepestChain(_ sizes: [Int]) -> Int {
+    func depth(_ function: Int) -> Int {
+      sizes[function] + (callees[function].map(depth).max() ?? 0)
+    }
+    return sizes.count == functions.count ? depth(0) : sizes.max() ?? 0
   }
 
   /// The source line of an instruction: that of the nearest record before it that has a line.

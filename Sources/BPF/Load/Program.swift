@@ -13,7 +13,7 @@ public struct Program: Sendable {
     public let instructions: Int
     /// Instructions the verifier went through on all paths; the limit is a million.
     public let processedInstructions: Int?
-    /// Of the entry and the functions it calls, in bytes; the limit is 512.
+    /// Of the deepest chain of calls, in bytes; the limit is 512.
     public let stackDepth_bytes: Int?
     /// How long the kernel took to verify and compile it.
     public let loadDuration: Duration
@@ -71,7 +71,7 @@ extension Program {
     descriptor = Descriptor(Int32(result))
     statistics = LoadStatistics(
       instructions: program.instructions.count, processedInstructions: counted.processedInstructions,
-      stackDepth_bytes: counted.stackDepth_bytes, loadDuration: duration)
+      stackDepth_bytes: counted.stackDepths_bytes.map { program.deepestChain($0) }, loadDuration: duration)
   }
 
   private static func loadTypes(of program: LinkedProgram) throws(BPFError) -> Descriptor {

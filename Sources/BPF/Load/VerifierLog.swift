@@ -62,9 +62,9 @@ struct VerifierLog {
   }
 
   /// `stack depth A+B+…`: bytes of the entry and of each function it calls.
-  var stackDepth_bytes: Int? {
+  var stackDepths_bytes: [Int]? {
     line(after: "stack depth ").map { text in
-      text.split(separator: "+").reduce(0) { $0 + (Int($1.prefix { $0.isNumber }) ?? 0) }
+      text.split(separator: "+").map { Int($0.prefix { $0.isNumber }) ?? 0 }
     }
   }
 
