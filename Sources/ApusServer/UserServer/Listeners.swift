@@ -22,6 +22,9 @@ struct CannotListen: Error, Equatable, CustomStringConvertible {
 }
 
 /// The listening sockets of a server, all with the same options.
+///
+/// Each event loop has a listener of its own for every address (SO_REUSEPORT): the kernel spreads connections over
+/// them, and a connection is accepted, served and closed by one thread.
 final class Listeners: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let limit: ConnectionLimit
@@ -39,25 +42,36 @@ final class Listeners: Sendable {
   func bind(
     _ addresses: [SocketAddress], _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
   ) async throws -> [SocketAddress] {
-    let bootstrap = bootstrap(initialize)
     var bound: [any Channel] = []
+    var result: [SocketAddress] = []
     for address in addresses {
       do {
-        bound.append(try await bootstrap.bind(to: address).get())
+        try checkUnused(address)
+        var address = address
+        for loop in group.makeIterator() {
+          let channel = try await bootstrap(on: loop, initialize)
+            .serverChannelOption(.socketOption(NIOBSDSocket.Option(rawValue: SO_REUSEPORT)), value: 1)
+            .bind(to: address).get()
+          bound.append(channel)
+          // Where the kernel chose the port the others take the same.
+          address = channel.localAddress ?? address
+        }
+        result.append(address)
       } catch {
         for channel in bound { try? await channel.close() }
         throw CannotListen(address, error)
       }
     }
-    channels.withLock { $0 += bound }
-    return bound.compactMap(\.localAddress)
+    let all = bound
+    channels.withLock { $0 += all }
+    return result
   }
 
   /// Takes over a socket that listens already, and owns its descriptor from here on.
   func adopt(
     _ descriptor: CInt, _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
   ) async throws {
-    let channel = try await bootstrap(initialize).withBoundSocket(descriptor).get()
+    let channel = try await bootstrap(on: group, initialize).withBoundSocket(descriptor).get()
     channels.withLock { $0.append(channel) }
   }
 
@@ -69,26 +83,49 @@ final class Listeners: Sendable {
     for channel in closing { try? await channel.close() }
   }
 
+  /// SO_REUSEPORT would let a second Apus of the same user listen on the address as well, and half of the connections
+  /// go astray. A socket without it is refused wherever anybody listens; it is bound and closed, and never listens.
+  private func checkUnused(_ address: SocketAddress) throws {
+    guard address.port != 0 else { return }
+    let family = address.protocol == .inet6 ? AF_INET6 : AF_INET
+    let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+    let probe = Descriptor(owning: socket(family, type, 0))
+    var on: CInt = 1
+    setsockopt(probe.number, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
+    let result = address.withSockAddr { Glibc.bind(probe.number, $0, socklen_t($1)) }
+    guard result == 0 else { throw IOError(errnoCode: errno, reason: "bind") }
+  }
+
   private func bootstrap(
-    _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    on group: any EventLoopGroup, _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
   ) -> ServerBootstrap {
     let limit = limit
     return ServerBootstrap(group: group)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelOption(.backlog, value: ServerLimits.listenBacklog)
       .serverChannelOption(.maxMessagesPerRead, value: ServerLimits.acceptsPerWake)
+      // Accepted sockets inherit it. Each answer is written whole: there is nothing to wait for and put together
+      // (RFC 9293 section 3.7.4).
+      .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
       // NIO's own handler waits a second after EMFILE and its like before it accepts again.
       .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandler(AcceptGate(limit: limit))
         }
       }
-      .childChannelInitializer(initialize)
-      // Each answer is written whole: there is nothing to wait for and put together (RFC 9293 section 3.7.4).
-      .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .childChannelOption(.allowRemoteHalfClosure, value: true)
-      .childChannelOption(.autoRead, value: false)
-      .childChannelOption(
-        .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: ServerLimits.readBytes))
+      .childChannelInitializer { channel in
+        // Set here and not as options of the bootstrap, which makes a chain of futures of them for every connection.
+        if let options = channel.syncOptions {
+          do {
+            try options.setOption(.allowRemoteHalfClosure, value: true)
+            try options.setOption(.autoRead, value: false)
+            try options.setOption(
+              .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: ServerLimits.readBytes))
+          } catch {
+            return channel.eventLoop.makeFailedFuture(error)
+          }
+        }
+        return initialize(channel)
+      }
   }
 }
