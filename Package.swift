@@ -94,3 +94,10 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// In CI a warning is an error. Elsewhere it stays a warning: a newer compiler may know new ones.
+if Context.environment["CI"] == "true" {
+  for target in package.targets where [.regular, .executable, .test].contains(target.type) {
+    target.swiftSettings = (target.swiftSettings ?? []) + [.treatAllWarnings(as: .error)]
+  }
+}
