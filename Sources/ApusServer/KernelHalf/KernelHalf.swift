@@ -64,7 +64,8 @@ final class KernelHalf: Service {
     }
   }
 
-  private func stop() {
+  /// Detaches at once, and ends the threads.
+  func stop() {
     attachment.detach()
     reader.stop()
     filler.stop()

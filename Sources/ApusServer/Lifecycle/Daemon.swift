@@ -5,24 +5,23 @@ import Logging
 /// A running daemon, as its admin socket shows it.
 final class Daemon: AdminHandler {
   private let options: ServeOptions
-  private let front: Front
-  private let kernel: KernelHalf?
-  /// Why there is no kernel half.
-  private let reason: String
+  private let halves: Halves
   private let start_ns = MonotonicClock.now_ns()
 
-  init(options: ServeOptions, front: Front, kernel: KernelHalf?, reason: String) {
+  init(options: ServeOptions, _ halves: Halves) {
     self.options = options
-    self.front = front
-    self.kernel = kernel
-    self.reason = reason
+    self.halves = halves
   }
+
+  private var kernel: KernelHalf? { halves.kernel }
+  private var mode: ServerStatus.Mode { kernel == nil ? .user : .kernel }
 
   /// `apus: serving DIR on http://ADDR:PORT (kernel mode: lo, eth0)`
   var readyLine: String {
     let places = options.listen.map { "http://\($0)" }.joined(separator: ", ")
     let mode =
-      kernel.map { "kernel mode: " + $0.attachment.interfaces.joined(separator: ", ") } ?? "user mode: \(reason)"
+      kernel.map { "kernel mode: " + $0.attachment.interfaces.joined(separator: ", ") }
+      ?? "user mode: \(halves.userModeReason)"
     return "apus: serving \(options.directory) on \(places) (\(mode))"
   }
 }
@@ -30,11 +29,11 @@ final class Daemon: AdminHandler {
 extension Daemon {
   func status() throws -> ServerStatus {
     ServerStatus(
-      mode: kernel == nil ? .user : .kernel, reason: kernel == nil ? reason : nil,
+      mode: mode, reason: kernel == nil ? halves.userModeReason : nil,
       interfaces: kernel?.attachment.interfaces ?? [], listen: options.listen.map(\.description),
       directory: options.directory, backend: options.backend?.description,
       uptime_s: Int((MonotonicClock.now_ns() - start_ns) / 1_000_000_000), kernel: try kernelStatus(),
-      cache: cacheStatus, server: front.status)
+      cache: cacheStatus, server: halves.front.status)
   }
 
   private func kernelStatus() throws -> KernelStatus {

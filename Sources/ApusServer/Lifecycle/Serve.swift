@@ -14,20 +14,44 @@ public enum Serve {
     // A client that has gone away is an error of write(2), not the end of the server.
     signal(SIGPIPE, SIG_IGN)
     let logger = Logger(label: "apus")
-    let root = try DocumentRoot(path: options.directory)
-    let half = try kernelHalf(options, root: root, logger: logger)
-    let front = try await userHalf(options, root: root, kernel: half.kernel != nil, logger: logger)
-    let daemon = Daemon(options: options, front: front, kernel: half.kernel, reason: half.reason)
-    let adminPath = try options.adminPath ?? AdminSocket.defaultPath()
-    let admin = try AdminServer(path: adminPath, handler: daemon, logger: logger)
+    let halves = try await begin(options, logger: logger)
+    let daemon = Daemon(options: options, halves)
+    let admin: AdminServer
+    do {
+      admin = try AdminServer(
+        path: try options.adminPath ?? AdminSocket.defaultPath(), handler: daemon, logger: logger)
+    } catch {
+      halves.kernel?.stop()
+      await halves.front.shutDown()
+      throw error
+    }
     admin.start()
     defer { admin.stop() }
-    try half.kernel?.start()
     announce(daemon.readyLine)
+    try await keepRunning(halves, logger: logger)
+  }
 
-    var services: [any Service] = [front.service]
-    if let kernel = half.kernel { services.append(kernel) }
-    // Stopped from the last to the first: the kernel part hands over to the user half until it is detached.
+  /// Both halves, answering.
+  private static func begin(_ options: ServeOptions, logger: Logger) async throws -> Halves {
+    let root = try DocumentRoot(path: options.directory)
+    let (kernel, reason) = try kernelHalf(options, root: root, logger: logger)
+    let front = try await userHalf(options, root: root, kernel: kernel != nil, logger: logger)
+    do {
+      try kernel?.start()
+      return Halves(front: front, kernel: kernel, userModeReason: reason)
+    } catch {
+      await front.shutDown()
+      let reason = try userModeReason(options, error)
+      let front = try await userHalf(options, root: root, kernel: false, logger: logger)
+      return Halves(front: front, kernel: nil, userModeReason: reason)
+    }
+  }
+
+  /// Until SIGTERM or SIGINT. Stopped from the last to the first: the kernel part hands over to the user half until it
+  /// is detached.
+  private static func keepRunning(_ halves: Halves, logger: Logger) async throws {
+    var services: [any Service] = [halves.front.service]
+    if let kernel = halves.kernel { services.append(kernel) }
     let group = ServiceGroup(
       configuration: .init(
         services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
@@ -50,9 +74,14 @@ public enum Serve {
       }
       return (try KernelHalf(options, origin: origin, logger: logger), "")
     } catch {
-      if options.mode == .kernel { throw ServeFailure("kernel mode is impossible: \(error)") }
-      return (nil, "\(error)")
+      return (nil, try userModeReason(options, error))
     }
+  }
+
+  /// Why it is user mode after all, unless that is not what was asked for.
+  private static func userModeReason(_ options: ServeOptions, _ error: any Error) throws -> String {
+    if options.mode == .kernel { throw ServeFailure("kernel mode is impossible: \(error)") }
+    return "\(error)"
   }
 
   /// What answers in user mode, listening: the built-in server, or a relay to the server behind. In kernel mode with a
@@ -101,6 +130,14 @@ public enum Serve {
   }
 }
 
+/// What `apus serve` is made of.
+struct Halves: Sendable {
+  let front: Front
+  let kernel: KernelHalf?
+  /// Why there is no kernel half.
+  let userModeReason: String
+}
+
 /// What answers in user mode.
 enum Front: Sendable {
   case server(UserServer)
@@ -113,6 +150,14 @@ enum Front: Sendable {
     case .server(let server): server
     case .relay(let relay): relay
     case .none: Idle()
+    }
+  }
+
+  func shutDown() async {
+    switch self {
+    case .server(let server): await server.shutDown()
+    case .relay(let relay): await relay.shutDown()
+    case .none: break
     }
   }
 
