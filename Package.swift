@@ -87,7 +87,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["ApusServer", "apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      dependencies: [
+        "ApusServer", "BPF", "apus", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .target(name: "CTestSupport", path: "Tests/CTestSupport"),
     .target(name: "TestSupport", dependencies: ["BPF", "CTestSupport"], path: "Tests/TestSupport"),
     .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "apus"]),

@@ -1,0 +1,93 @@
+import ApusServer
+import ArgumentParser
+import Testing
+
+@testable import apus
+
+@Suite struct CommandTests {
+  private func purge(_ arguments: String...) throws -> [Purge] {
+    try #require(try Apus.parseAsRoot(["purge"] + arguments) as? PurgeCommand).requests
+  }
+
+  @Test func `what purge asks for`() throws {
+    #expect(try purge("/a", "/b c") == [.path("/a"), .path("/b c")])
+    #expect(try purge("--prefix", "/img/") == [.prefix("/img/")])
+    #expect(try purge("--all", "--admin", "/x") == [.all])
+  }
+
+  @Test(arguments: [
+    ["purge"], ["purge", "--prefix"], ["purge", "--all", "/a"], ["purge", "--all", "--prefix"], ["purge", "a.css"],
+    ["status", "surplus"], ["status", "--admin"], ["doctor", "--json"], ["frobnicate"], ["top"], ["attach", ":80"],
+    ["--frobnicate"],
+  ])
+  func `wrong usage`(arguments: [String]) throws {
+    let error = try #require(#expect(throws: (any Error).self) { try Apus.parseAsRoot(arguments) })
+    #expect(Apus.exitCode(for: error).rawValue == 64)
+    #expect(Apus.fullMessage(for: error).hasPrefix("apus: error: "))
+    #expect(Apus.fullMessage(for: error).contains("Usage: "))
+  }
+
+  @Test func `a failure is one line after the name, and exit code 1`() {
+    let error = ServeFailure("it cannot be")
+    #expect(Apus.fullMessage(for: error) == "apus: error: it cannot be")
+    #expect(Apus.exitCode(for: error).rawValue == 1)
+  }
+
+  @Test func `without a server status says where it looked`() throws {
+    let command = try #require(try Apus.parseAsRoot(["status", "--admin", "/no/such.sock"]) as? StatusCommand)
+    let failure = #expect(throws: AdminFailure.self) { try command.run() }
+    #expect(failure?.description == "no apus is running: no answer at /no/such.sock")
+  }
+}
+
+/// The status for people.
+@Suite struct StatusTextTests {
+  private func lines(_ change: (inout ServerStatus) -> Void) -> [String] {
+    var status = ServerStatus(
+      mode: .kernel, interfaces: ["lo", "eth0"], listen: ["10.0.0.1:80", "10.0.0.1:81"], directory: "/srv/www",
+      uptime_s: 3725)
+    change(&status)
+    // One space for the columns' many.
+    return StatusText(status).lines.map {
+      ($0.hasPrefix(" ") ? "  " : "") + $0.split(separator: " ").joined(separator: " ")
+    }
+  }
+
+  @Test func `kernel mode names its interfaces, every address, and the reasons that occurred`() {
+    let lines = lines { status in
+      status.kernel.hits = 12
+      status.kernel.handovers["noObject"] = 3
+      status.kernel.handovers["staleHeartbeat"] = 4
+      status.kernel.drops["tornObject"] = 1
+      status.cache.budget = 64 << 20
+      status.cache.bytesUsed = 16 << 20
+    }
+    for line in [
+      "mode kernel (lo, eth0)", "serving /srv/www", "listening at http://10.0.0.1:80",
+      "listening at http://10.0.0.1:81", "up for 1 h 2 min", "hits 12", "hand-overs 7", "  stale heartbeat 4",
+      "  no object 3", "dropped packets 1", "  torn object 1", "budget 64M (25 % in use)",
+    ] {
+      #expect(lines.contains(line))
+    }
+    #expect(!lines.contains { $0.contains("draining") }, "what did not occur is left out")
+    #expect(lines.firstIndex(of: "  stale heartbeat 4")! < lines.firstIndex(of: "  no object 3")!)
+  }
+
+  @Test func `user mode says why, and nothing of the kernel half`() {
+    let lines = lines { status in
+      status.mode = .user
+      status.reason = "no CAP_BPF"
+      status.backend = "127.0.0.1:81"
+      status.server = UserServerStatus(connections: 2, requests: 40)
+    }
+    for line in ["mode user (no CAP_BPF)", "server behind 127.0.0.1:81", "connections 2", "requests 40"] {
+      #expect(lines.contains(line))
+    }
+    #expect(!lines.contains("kernel half"))
+  }
+
+  @Test(arguments: [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (86_399, "23 h 59 min"), (180_000, "2 d 2 h")])
+  func `durations`(seconds: Int, text: String) {
+    #expect(StatusText.duration(seconds) == text)
+  }
+}
