@@ -40,10 +40,10 @@ extension Server {
     scratch.connection.pointee.answer(segment, responseLength: answer.length, closes: closes)
     scratch.connection.pointee.generation = record.generation
     scratch.connection.pointee.responseSecond = UInt32(truncatingIfNeeded: second)
-    scratch.connection.pointee.lastAnswer_s = UInt32(truncatingIfNeeded: now_ns / 1_000_000_000)
+    scratch.connection.pointee.source = scratch.objectUnit.pointee
     guard write(answer, date) else { return drop(.tornObject) }
     guard keep(stored) else { return drop(.full) }
-    record.touch(connection.lastAnswer_s)
+    record.touch(UInt32(truncatingIfNeeded: now_ns / 1_000_000_000))
     counters.count(.hits)
     return packet.reflect()
   }
@@ -55,9 +55,9 @@ extension Server {
     guard isPayloadLoaded else { return drop(.repeatedDiffers) }
     head.length = Int(connection.requestLength)
     let date = Date(UInt64(connection.responseSecond))
-    guard Phases.parseHead(), let site = site(of: head) else { return drop(.repeatedDiffers) }
-    scratch.site.pointee = site
-    guard let date, let record = Record(found: scratch), record.generation == connection.generation else {
+    guard Phases.parseHead() else { return drop(.repeatedDiffers) }
+    // Not by its path: that may lead to another version by now. The store keeps the old one for a while.
+    guard let date, let record = Record(unit: connection.source), record.generation == connection.generation else {
       Maps.connections.remove(segment.flow)
       return sendReset()
     }

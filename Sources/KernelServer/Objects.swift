@@ -36,8 +36,10 @@ struct Record {
     generation = scratch.objectGeneration.pointee
   }
 
-  @inline(__always) private init(base: UnsafeMutableRawPointer) {
-    self.base = base
+  /// Whatever stands at a place in the arena; its generation tells what it is.
+  @inline(__always) init?(unit: UInt32) {
+    guard let arena = Maps.arena else { return nil }
+    base = arena + Int((unit &* UInt32(Limits.recordAlignment)) & arenaMask)
     generation = UnsafeRawPointer(base).word32(0)
   }
 
@@ -47,15 +49,14 @@ struct Record {
     let site = scratch.site.pointee
     var path = PathHash(seed: head.pathHash, site: site)
     let hash = path.finish(length: head.pathLength)
-    guard let bucket = Maps.index.bytes(IndexBucket.bucket(hash: hash)), let arena = Maps.arena else { return false }
+    guard let bucket = Maps.index.bytes(IndexBucket.bucket(hash: hash)) else { return false }
     let slots = UnsafeRawPointer(bucket)
     var unit: UInt32 = 0
     for slot in 0..<IndexBucket.slotCount {
       let word = slots.word64(slot &* 8)
       if IndexBucket.matches(slot: word, hash: hash) { unit = UInt32(truncatingIfNeeded: word) }
     }
-    if unit == 0 { return false }
-    let record = Record(base: arena + Int((unit &* UInt32(Limits.recordAlignment)) & arenaMask))
+    guard unit != 0, let record = Record(unit: unit) else { return false }
     guard record.generation & 1 == 0, record.hash == hash, record.site == site, record.hasPath(of: head) else {
       return false
     }

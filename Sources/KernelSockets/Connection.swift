@@ -38,12 +38,12 @@ public struct Connection: BitwiseCopyable {
   /// Where the last answered request began, and where its response did.
   public var requestSequence = SequenceNumber(0)
   public var responseSequence = SequenceNumber(0)
-  /// Generation of the object it was answered from: a retransmission repeats those bytes or none.
+  /// What the response was made from, and which version of it: whoever answers says what the numbers mean. A
+  /// retransmission repeats the same bytes or none.
+  public var source: UInt32 = 0
   public var generation: UInt32 = 0
   /// CLOCK_REALTIME second its Date named.
   public var responseSecond: UInt32 = 0
-  /// CLOCK_MONOTONIC second of the last answer.
-  public var lastAnswer_s: UInt32 = 0
   /// Requests answered on this connection.
   public var answered: UInt32 = 0
   /// The largest segment the client takes, in bytes without headers.

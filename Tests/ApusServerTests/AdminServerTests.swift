@@ -260,7 +260,7 @@ private final class Recorder: AdminHandler {
       let failure = #expect(throws: AdminFailure.self) {
         try AdminServer(path: path, handler: recorder, logger: Logger(label: "test"))
       }
-      #expect(failure?.description.contains(path) == true)
+      #expect(path.isEmpty || failure?.description.contains(path) == true)
     }
     let failure = #expect(throws: AdminFailure.self) {
       try AdminServer(path: directory.path + "/none/a.sock", handler: recorder, logger: Logger(label: "test"))

@@ -44,6 +44,7 @@ final class ObjectStore: Sendable {
   ///   - clock_ns: CLOCK_MONOTONIC.
   init(
     memory: StoreMemory, pathSeed: UInt64, firstGeneration: UInt32 = UInt32.random(in: 1...UInt32.max / 4) * 2,
+    retention_ns: UInt64 = RetiredRecords.retention_ns,
     clock_ns: @escaping @Sendable () -> UInt64 = MonotonicClock.now_ns
   ) {
     precondition(firstGeneration % 2 == 0 && firstGeneration > 0, "generations are even")
@@ -52,7 +53,8 @@ final class ObjectStore: Sendable {
     self.sketch = sketch
     state = Mutex(
       StoreState(
-        memory: memory, pathSeed: pathSeed, firstGeneration: firstGeneration, sketch: sketch, clock_ns: clock_ns))
+        memory: memory, pathSeed: pathSeed, firstGeneration: firstGeneration, sketch: sketch,
+        retention_ns: retention_ns, clock_ns: clock_ns))
   }
 
   private func change<Result, Failure: Error>(

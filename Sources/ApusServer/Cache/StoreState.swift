@@ -30,6 +30,7 @@ struct StoreState {
   var dependencies = DependencyTable()
   /// For each smallest block the object whose record begins there; 0 where there is none.
   private(set) var numberAtBlock: [UInt64]
+  private var retired: RetiredRecords
   private var nextNumber: UInt64 = 1
   private var nextGeneration: UInt32
   var statistics: StoreStatistics
@@ -37,7 +38,7 @@ struct StoreState {
 
   init(
     memory: StoreMemory, pathSeed: UInt64, firstGeneration: UInt32, sketch: FrequencySketch,
-    clock_ns: @escaping @Sendable () -> UInt64
+    retention_ns: UInt64, clock_ns: @escaping @Sendable () -> UInt64
   ) {
     self.memory = memory
     self.pathSeed = pathSeed
@@ -46,6 +47,7 @@ struct StoreState {
     allocator = ArenaAllocator(byteCount: memory.arenaByteCount)
     numberAtBlock = Array(repeating: 0, count: memory.arenaByteCount / ArenaAllocator.blockBytesMin)
     nextGeneration = firstGeneration
+    retired = RetiredRecords(retention_ns: retention_ns)
     statistics = StoreStatistics(budget: memory.arenaByteCount)
     for bucket in 0..<UInt32(Limits.indexBucketsMax) {
       for slot in 0..<IndexBucket.slotCount where load(bucket, slot) != 0 { store(0, bucket, slot) }
@@ -69,8 +71,10 @@ struct StoreState {
   mutating func commit(fill number: UInt64, _ record: Record) throws(StoreRefusal) {
     guard let key = fills[number] else { throw .invalidated }
     let now_ns = clock_ns()
+    releaseRetired(until: now_ns)
     guard let offset = allocator.allocate(byteCount: record.byteCount, now_ns: now_ns) else {
-      try makeRoom(byteCount: record.byteCount, hash: record.header.hash)
+      // Old versions go before current ones.
+      if releaseRetired(until: .max) == 0 { try makeRoom(byteCount: record.byteCount, hash: record.header.hash) }
       throw .noRoomYet(retryAfter_ms: Int(ArenaAllocator.quarantine_ns / 1_000_000) + 1)
     }
     fills.removeValue(forKey: number)
@@ -88,6 +92,7 @@ struct StoreState {
   private mutating func takeGeneration() -> UInt32 {
     if nextGeneration == 0 {
       removeAll()
+      releaseRetired(until: .max)
       nextGeneration = 2
     }
     defer { nextGeneration &+= 2 }
@@ -107,7 +112,7 @@ struct StoreState {
       object.slot = freeSlot(hash: object.hash)
     }
     store(value, object.bucket, object.slot)
-    if let predecessor { retire(predecessor) }
+    if let predecessor { retire(predecessor, keepsRecord: true) }
     objects[number] = object
     numbers[object.key] = number
     numberAtBlock[object.offset / ArenaAllocator.blockBytesMin] = number
@@ -162,27 +167,44 @@ struct StoreState {
 
   // MARK: Removal
 
-  /// Takes the object out of the index, makes its record invalid and gives the block back, in this order.
-  private mutating func discard(_ number: UInt64) {
+  /// Takes the object out of the index; no request finds it from now on.
+  private mutating func discard(_ number: UInt64, keepsRecord: Bool) {
     guard let object = objects[number] else { return }
     store(0, object.bucket, object.slot)
     numbers.removeValue(forKey: object.key)
-    retire(number)
+    retire(number, keepsRecord: keepsRecord)
   }
 
-  /// The same for a record the index no longer names.
-  private mutating func retire(_ number: UInt64) {
+  /// Parts with an object the index no longer names. Its record stays for a while if it is kept: an answer made from it
+  /// may have been lost, and is then repeated from the same bytes.
+  private mutating func retire(_ number: UInt64, keepsRecord: Bool) {
     guard let object = objects.removeValue(forKey: number) else { return }
-    Record.markInvalid(memory.arena + object.offset, generation: object.generation)
     numberAtBlock[object.offset / ArenaAllocator.blockBytesMin] = 0
-    // Read now, not before the lock was taken: the quarantine counts from when no new reader can come.
-    allocator.release(offset: object.offset, now_ns: clock_ns())
     dependencies.remove(number)
     statistics.bytes -= object.recordBytes
+    let record = RetiredRecords.Entry(offset: object.offset, generation: object.generation, since_ns: clock_ns())
+    if keepsRecord { retired.append(record) } else { release(record) }
+  }
+
+  /// Gives the blocks back of records that have been kept long enough at a time. Returns how many there were.
+  @discardableResult
+  mutating func releaseRetired(until now_ns: UInt64) -> Int {
+    var count = 0
+    while let record = retired.popFirst(until: now_ns) {
+      release(record)
+      count += 1
+    }
+    return count
+  }
+
+  /// Makes a record invalid, then gives its block back. The quarantine counts from now, when no new reader can come.
+  private mutating func release(_ record: RetiredRecords.Entry) {
+    Record.markInvalid(memory.arena + record.offset, generation: record.generation)
+    allocator.release(offset: record.offset, now_ns: clock_ns())
   }
 
   mutating func evict(_ number: UInt64) {
-    discard(number)
+    discard(number, keepsRecord: false)
     statistics.evictions += 1
   }
 
@@ -190,7 +212,7 @@ struct StoreState {
   private mutating func invalidate(_ number: UInt64) -> Int {
     abandon(fill: number)
     guard objects[number] != nil else { return 0 }
-    discard(number)
+    discard(number, keepsRecord: true)
     statistics.invalidations += 1
     return 1
   }
