@@ -192,7 +192,7 @@ enum UnixSocket {
     // The kernel would do without the final zero, other programs would not.
     let bytesMax = MemoryLayout.size(ofValue: address.sun_path) - 1
     guard !path.isEmpty, path.utf8.count <= bytesMax, !path.utf8.contains(0) else {
-      throw AdminFailure("\(path) cannot be the path of a socket: it must have 1 to \(bytesMax) bytes")
+      throw AdminFailure("'\(path)' cannot be the path of a socket: it must have 1 to \(bytesMax) bytes")
     }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
     return withUnsafePointer(to: &address) {
