@@ -77,12 +77,12 @@ public final class ApusProcess: StoppableServer {
   ///
   /// A file whose ctime is only moments old is not stored yet, so this may take a second or two.
   public func warm(_ targets: [String], over network: TestNetwork, port: UInt16 = 80, timeout_s: Double = 15) throws {
-    let client = try RawClient(network, port: port)
     for target in targets {
       let hit = try eventually(timeout_s: timeout_s, every: 0.05) {
         // One at a time and nobody else asks, so that the one hit must be ours.
         let before = try status().hits
-        _ = try client.get(target)
+        // A connection of its own: one that missed belongs to the server behind.
+        _ = try RawClient(network, port: port).get(target)
         return try status().hits > before
       }
       guard hit else {
