@@ -10,6 +10,10 @@ public enum MapType {
   public static var perCPUArray: UInt32 { 6 }
   public static var lruHash: UInt32 { 9 }
   public static var ringBuffer: UInt32 { 27 }
+  /// Longest-prefix match.
+  public static var prefixTrie: UInt32 { 11 }
+  /// BPF_F_NO_PREALLOC, which a prefix trie must have.
+  public static var notPreallocated: UInt32 { 1 }
   /// BPF_F_MMAPABLE.
   public static var mappable: UInt32 { 1024 }
 }

@@ -56,12 +56,28 @@ public struct Listener: Sendable, BitwiseCopyable {
   public static var ownAddress: UInt16 { 1 }
   /// The Host field selects the site; a Host not in the sites map is handed over.
   public static var siteByHost: UInt16 { 2 }
+  /// Only clients in the map of allowed prefixes are served.
+  public static var onlyAllowed: UInt16 { 4 }
+  /// Clients in the map of denied prefixes are not served.
+  public static var notDenied: UInt16 { 8 }
 
   public init(backendAddress: UInt32, backendPort: UInt16, flags: UInt16, defaultSite: UInt16) {
     self.backendAddress = backendAddress
     self.backendPort = backendPort
     self.flags = flags
     self.defaultSite = defaultSite
+  }
+}
+
+/// A prefix of IPv4 addresses; key of the maps of allowed and denied clients (`struct bpf_lpm_trie_key_u8`). 8 bytes.
+public struct PrefixKey: Hashable, Sendable, BitwiseCopyable {
+  /// Bits that count, 0...32; in a look-up 32.
+  public var length: UInt32
+  /// Network byte order.
+  public var address: UInt32
+  @inline(__always) public init(length: UInt32, address: UInt32) {
+    self.length = length
+    self.address = address
   }
 }
 

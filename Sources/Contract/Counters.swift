@@ -47,6 +47,8 @@ public enum DropReason: UInt32, CaseIterable, Sendable {
   case reset
   case full
   case packet
+  /// The client's address is denied, or is not among those allowed.
+  case clientRefused
 
   public static var count: Int { 16 }
 }

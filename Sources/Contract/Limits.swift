@@ -36,6 +36,9 @@ public enum Limits {
   /// Local addresses and ports answered for.
   public static var listenersMax: Int { 1024 }
 
+  /// Prefixes of clients' addresses that are allowed, and that are denied.
+  public static var prefixesMax: Int { 4096 }
+
   // MARK: Time
 
   /// The kernel part answers only while the daemon's last heartbeat is younger than this.

@@ -7,6 +7,8 @@ public enum MapName {
   public static var connections: StaticString { "connectionsMap" }
   public static var listeners: StaticString { "listenersMap" }
   public static var sites: StaticString { "sitesMap" }
+  public static var allowed: StaticString { "allowedMap" }
+  public static var denied: StaticString { "deniedMap" }
   public static var counters: StaticString { "countersMap" }
   public static var events: StaticString { "eventsMap" }
 }

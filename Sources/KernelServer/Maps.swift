@@ -13,6 +13,8 @@ import KernelSockets
 @section("maps") nonisolated(unsafe) var connectionsMap: MapDefinition = (9, 12, 40, 131_072, 0)
 @section("maps") nonisolated(unsafe) var listenersMap: MapDefinition = (1, 8, 16, 1024, 0)
 @section("maps") nonisolated(unsafe) var sitesMap: MapDefinition = (1, 64, 4, 256, 0)
+@section("maps") nonisolated(unsafe) var allowedMap: MapDefinition = (11, 8, 4, 4096, 1)
+@section("maps") nonisolated(unsafe) var deniedMap: MapDefinition = (11, 8, 4, 4096, 1)
 @section("maps") nonisolated(unsafe) var countersMap: MapDefinition = (6, 4, 512, 1, 0)
 @section("maps") nonisolated(unsafe) var missFilterMap: MapDefinition = (2, 4, 8, 1024, 0)
 @section("maps") nonisolated(unsafe) var scratchMap: MapDefinition = (6, 4, 3008, 1, 0)
@@ -32,6 +34,9 @@ enum Maps {
   @inline(__always) static var listeners: HashMap<ListenerKey, Listener> { HashMap(&listenersMap) }
   /// The number of the site of a Host.
   @inline(__always) static var sites: HashMap<HostKey, UInt32> { HashMap(&sitesMap) }
+  /// Longest-prefix match; the value means nothing.
+  @inline(__always) static var allowed: HashMap<PrefixKey, UInt32> { HashMap(&allowedMap) }
+  @inline(__always) static var denied: HashMap<PrefixKey, UInt32> { HashMap(&deniedMap) }
   @inline(__always) static var counters: UnsafeMutableRawPointer? { ArrayMap<UInt64>(&countersMap).bytes(0) }
   /// Hashes of what was reported missing, with the second it was.
   @inline(__always) static var missFilter: ArrayMap<UInt64> { ArrayMap(&missFilterMap) }

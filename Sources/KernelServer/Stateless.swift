@@ -26,6 +26,7 @@ extension Server {
   /// SYN: answered with a cookie, or left to a listener of the kernel's.
   @inline(__always) private func shakeHands() -> Verdict {
     // With a listener on this very address the kernel can serve while we cannot.
+    if isClientRefused { return drop(.clientRefused) }
     if isDraining || (hasOwnListener && !isFresh(Clock.coarse_ns)) { return leave() }
     guard isChecksumRight() else { return drop(.checksum) }
     switch Handover.hasSocket(packet, segment.flow) {
@@ -51,6 +52,17 @@ extension Server {
     // Only what was offered is answered, so a SYN-ACK is never longer than its SYN.
     reply.segmentSize = offered
     return send(reply, counting: .handshakes)
+  }
+
+  /// Whether the lists of clients keep this one out. The firewall's rules for incoming packets come after this
+  /// program, so these lists are what stands before hits. Without a handshake there is no connection, so it is enough
+  /// to look here.
+  @inline(__always) private var isClientRefused: Bool {
+    let flags = listener.pointee.flags
+    if flags & (Listener.onlyAllowed | Listener.notDenied) == 0 { return false }
+    let client = PrefixKey(length: 32, address: segment.flow.remoteAddress)
+    if flags & Listener.notDenied != 0 && Maps.denied[client] != nil { return true }
+    return flags & Listener.onlyAllowed != 0 && Maps.allowed[client] == nil
   }
 
   /// The acknowledgement is our cookie's, but the segment is not the connection's first: the socket it was handed

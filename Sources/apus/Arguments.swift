@@ -29,13 +29,21 @@ enum AddressArgument {
   }
 }
 
+/// `192.0.2.0/24` on the command line.
+enum PrefixArgument {
+  static func parse(_ text: String) throws -> AddressPrefix {
+    if let prefix = AddressPrefix(text) { return prefix }
+    throw ValidationError("'\(text)' is not a prefix of IPv4 addresses; write 192.0.2.0/24 or 192.0.2.7")
+  }
+}
+
 /// A number of bytes as a user writes it: `67108864`, `64M`, `64MiB`. The units are binary.
 struct ByteSize: Equatable, Sendable {
   /// Of the object store. The smallest one still holds a few dozen of the largest objects.
   static let bytesMin = 1 << 20
-  /// The store is the one value of an array map, and a value is at most INT_MAX bytes (array_map_alloc_check in
-  /// kernel/bpf/arraymap.c): 2G is one byte too many.
-  static let bytesMax = 1 << 30
+  /// The store is the one value of an array map, and the verifier follows offsets into a value only up to 512 MB
+  /// (BPF_MAX_VAR_OFF in include/linux/bpf_verifier.h).
+  static let bytesMax = 256 << 20
 
   var bytes: Int
 

@@ -1,5 +1,6 @@
 import ApusServer
 import ArgumentParser
+import Contract
 import Logging
 
 /// `apus serve`.
@@ -43,11 +44,26 @@ struct ServeCommand: AsyncParsableCommand {
       discussion: "By default those that carry the addresses listened at.", valueName: "name"))
   var interfaces: [String] = []
 
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "Serve only clients in this prefix of addresses; may be repeated.", valueName: "prefix"),
+    transform: PrefixArgument.parse)
+  var allow: [AddressPrefix] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "Do not serve clients in this prefix of addresses; may be repeated.",
+      discussion: "Stands before hits, which the firewall's INPUT rules do not.", valueName: "prefix"),
+    transform: PrefixArgument.parse)
+  var deny: [AddressPrefix] = []
+
   @OptionGroup var admin: AdminOptions
 
   @Option(
     help: ArgumentHelp(
-      "Memory for objects, a power of two: 64M, 1G. (default: 64M)", valueName: "bytes"),
+      "Memory for objects, a power of two: 32M, 256M. (default: 64M)", valueName: "bytes"),
     transform: ByteSize.parse)
   var cacheSize = ByteSize(bytes: 64 << 20)
 
@@ -66,6 +82,9 @@ struct ServeCommand: AsyncParsableCommand {
     if directory.isEmpty { throw ValidationError("the directory has no name") }
     try Self.requireDistinct(listen.map(\.description), option: "--listen")
     try Self.requireDistinct(interfaces, option: "--interface")
+    for (option, count) in [("--allow", allow.count), ("--deny", deny.count)] where count > Limits.prefixesMax {
+      throw ValidationError("\(option) is given more than \(Limits.prefixesMax) times")
+    }
     for name in interfaces where !Self.isInterfaceName(name) {
       throw ValidationError("'\(name)' cannot be the name of an interface")
     }
@@ -99,7 +118,8 @@ struct ServeCommand: AsyncParsableCommand {
     ServeOptions(
       directory: directory,
       listen: listen.isEmpty ? [ListenAddress(address: 0x7f00_0001, port: 8080)] : listen,
-      backend: backend, mode: mode, interfaces: interfaces, adminPath: admin.path, cacheBytes: cacheSize.bytes)
+      backend: backend, mode: mode, interfaces: interfaces, adminPath: admin.path, cacheBytes: cacheSize.bytes,
+      clients: ClientLists(allowed: allow, denied: deny))
   }
 
   func run() async throws {

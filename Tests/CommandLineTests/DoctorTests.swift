@@ -125,6 +125,6 @@ import Testing
       instructions: 1083, verifiedInstructions: 11_102, stack_bytes: 200, loadDuration: .microseconds(12_345))
     let values = FiguresText(figures).lines.map { $0.dropFirst(24) }
     #expect(
-      values == ["1083", "11102 of 1000000", "200 bytes, of all functions together (512 on any one path)", "12 ms"])
+      values == ["1083", "11102 of 1000000", "200 bytes on the deepest path, of 512", "12 ms"])
   }
 }

@@ -9,6 +9,8 @@ final class Attachment: Sendable {
   private let part: KernelPart
   private let listen: [ListenAddress]
   private let backend: ListenAddress?
+  private let clients: ClientLists
+  /// The interfaces the user named; empty: those that carry the addresses.
   private let named: [String]
   private let logger: Logger
   private let links = Mutex<[Place]>([])
@@ -19,12 +21,12 @@ final class Attachment: Sendable {
     let link: AttachedLink
   }
 
-  /// - Parameter named: the interfaces the user named; empty: those that carry the addresses.
-  init(part: KernelPart, listen: [ListenAddress], backend: ListenAddress?, named: [String], logger: Logger) {
+  init(part: KernelPart, options: ServeOptions, logger: Logger) {
     self.part = part
-    self.listen = listen
-    self.backend = backend
-    self.named = named
+    listen = options.listen
+    backend = options.backend
+    named = options.interfaces
+    clients = options.clients
     self.logger = logger
   }
 
@@ -40,6 +42,7 @@ final class Attachment: Sendable {
     guard !places(among: all).isEmpty else {
       throw ServeFailure("no interface that is up carries \(listen.map(\.host).joined(separator: ", "))")
     }
+    try part.setClients(clients)
     try part.setListeners(listeners(among: all))
     try links.withLock { links in
       for place in places(among: all) {
@@ -92,10 +95,15 @@ final class Attachment: Sendable {
         listeners[key] = Listener(
           backendAddress: (behind.isWildcard ? local.address : behind.address).bigEndian,
           backendPort: behind.port.bigEndian,
-          flags: backend == nil ? Listener.ownAddress : Listener.siteByHost, defaultSite: 0)
+          flags: flags, defaultSite: 0)
       }
     }
     return listeners
+  }
+
+  private var flags: UInt16 {
+    (backend == nil ? Listener.ownAddress : Listener.siteByHost)
+      | (clients.allowed.isEmpty ? 0 : Listener.onlyAllowed) | (clients.denied.isEmpty ? 0 : Listener.notDenied)
   }
 }
 

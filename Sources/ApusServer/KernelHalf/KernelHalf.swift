@@ -26,8 +26,7 @@ final class KernelHalf: Service {
     watcher = try ChangeWatcher(store: store, logger: logger) { [control = part.control] in control.beat($0) }
     filler = Filler(store: store, watcher: watcher, origin: origin, logger: logger)
     reader = MissReader(part: part, sites: SiteRegistry(part: part, logger: logger)) { [filler] in filler.miss($0) }
-    attachment = Attachment(
-      part: part, listen: options.listen, backend: options.backend, named: options.interfaces, logger: logger)
+    attachment = Attachment(part: part, options: options, logger: logger)
   }
 
   /// Begins to answer.

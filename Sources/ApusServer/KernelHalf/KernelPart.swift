@@ -15,6 +15,8 @@ final class KernelPart: Sendable {
   private let arena: MappedArray
   private let listeners: HashMap<ListenerKey, Listener>
   private let sites: HashMap<HostKey, UInt32>
+  private let allowed: HashMap<PrefixKey, UInt32>
+  private let denied: HashMap<PrefixKey, UInt32>
   private let connections: HashMap<FlowKey, Connection>
   private let counters: PerCPUArrayMap<CounterWords>
   private let events: Mutex<RingBuffer?>
@@ -36,6 +38,8 @@ final class KernelPart: Sendable {
     storeMemory = StoreMemory(index: index.base, arena: arena.base, arenaByteCount: arenaBytes)
     listeners = try loaded.hashMap("\(MapName.listeners)", from: ListenerKey.self, to: Listener.self)
     sites = try loaded.hashMap("\(MapName.sites)", from: HostKey.self, to: UInt32.self)
+    allowed = try loaded.hashMap("\(MapName.allowed)", from: PrefixKey.self, to: UInt32.self)
+    denied = try loaded.hashMap("\(MapName.denied)", from: PrefixKey.self, to: UInt32.self)
     connections = try loaded.hashMap("\(MapName.connections)", from: FlowKey.self, to: Connection.self)
     counters = try loaded.perCPUArray("\(MapName.counters)", of: CounterWords.self)
     events = Mutex(try loaded.ringBuffer("\(MapName.events)"))
@@ -59,6 +63,16 @@ final class KernelPart: Sendable {
   func setListeners(_ wanted: [ListenerKey: Listener]) throws(BPFError) {
     for key in try listeners.keys() where wanted[key] == nil { _ = try listeners.delete(key) }
     for (key, listener) in wanted { _ = try listeners.update(key, listener) }
+  }
+
+  /// Who is served; to be called before anything is answered.
+  func setClients(_ clients: ClientLists) throws(BPFError) {
+    for prefix in clients.allowed { _ = try allowed.update(Self.key(of: prefix), 0) }
+    for prefix in clients.denied { _ = try denied.update(Self.key(of: prefix), 0) }
+  }
+
+  private static func key(of prefix: AddressPrefix) -> PrefixKey {
+    PrefixKey(length: UInt32(prefix.length), address: prefix.address.bigEndian)
   }
 
   /// Requests with this Host are for that site.

@@ -90,8 +90,10 @@ public enum Serve {
     _ options: ServeOptions, root: DocumentRoot, kernel: Bool, logger: Logger
   ) async throws -> Front {
     let addresses = try options.listen.map { try SocketAddress(ipAddress: $0.host, port: Int($0.port)) }
+    var configuration = UserServerConfiguration()
+    configuration.clients = options.clients
     guard let backend = options.backend else {
-      let server = UserServer(root: root, logger: logger)
+      let server = UserServer(root: root, configuration: configuration, logger: logger)
       _ = try await binding {
         try await server.bind(addresses)
       } orElse: {

@@ -35,6 +35,50 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
   public var isWildcard: Bool { address == 0 }
 }
 
+/// A prefix of IPv4 addresses as a user writes it: `192.0.2.0/24`, `198.51.100.7`.
+public struct AddressPrefix: Sendable, Hashable, CustomStringConvertible {
+  /// Host byte order; the bits behind the prefix are zero.
+  public let address: UInt32
+  /// 0...32.
+  public let length: Int
+
+  /// `nil` unless the text is an IPv4 address, alone or with a slash and a length from 0 to 32.
+  public init?(_ text: String) {
+    let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let host = ListenAddress("\(parts[0]):1"), !parts[0].isEmpty, parts[0] != "*",
+      let length = parts.count == 1 ? 32 : Int(parts[1]), (0...32).contains(length)
+    else { return nil }
+    self.length = length
+    address = host.address & Self.mask(length)
+  }
+
+  private static func mask(_ length: Int) -> UInt32 { length == 0 ? 0 : ~0 << UInt32(32 - length) }
+
+  func contains(_ client: UInt32) -> Bool { client & Self.mask(length) == address }
+
+  public var description: String { "\(ListenAddress(address: address, port: 0).host)/\(length)" }
+}
+
+/// Which clients are served.
+public struct ClientLists: Sendable, Equatable {
+  /// Not empty: only clients in one of these.
+  public var allowed: [AddressPrefix]
+  /// Nobody in one of these, whatever is allowed.
+  public var denied: [AddressPrefix]
+
+  public init(allowed: [AddressPrefix] = [], denied: [AddressPrefix] = []) {
+    self.allowed = allowed
+    self.denied = denied
+  }
+
+  /// - Parameter client: host byte order.
+  func isServed(_ client: UInt32) -> Bool {
+    !denied.contains { $0.contains(client) } && (allowed.isEmpty || allowed.contains { $0.contains(client) })
+  }
+
+  var isEmpty: Bool { allowed.isEmpty && denied.isEmpty }
+}
+
 /// Where requests are answered.
 public enum ServeMode: String, Sendable, CaseIterable {
   /// In the kernel where this process may, else in user mode.
@@ -58,10 +102,12 @@ public struct ServeOptions: Sendable {
   public var adminPath: String?
   /// Memory budget of the object store, a power of two.
   public var cacheBytes: Int
+  public var clients: ClientLists
 
   public init(
     directory: String, listen: [ListenAddress], backend: ListenAddress? = nil, mode: ServeMode = .auto,
-    interfaces: [String] = [], adminPath: String? = nil, cacheBytes: Int = 64 << 20
+    interfaces: [String] = [], adminPath: String? = nil, cacheBytes: Int = 64 << 20,
+    clients: ClientLists = ClientLists()
   ) {
     self.directory = directory
     self.listen = listen
@@ -70,6 +116,7 @@ public struct ServeOptions: Sendable {
     self.interfaces = interfaces
     self.adminPath = adminPath
     self.cacheBytes = cacheBytes
+    self.clients = clients
   }
 }
 

@@ -21,6 +21,17 @@ struct CannotListen: Error, Equatable, CustomStringConvertible {
   }
 }
 
+/// A connection of a client that is not served; it is closed.
+private struct ClientRefused: Error {}
+
+extension SocketAddress {
+  /// Host byte order; `nil` for other families.
+  var ipv4Address: UInt32? {
+    guard case .v4(let address) = self else { return nil }
+    return UInt32(bigEndian: address.address.sin_addr.s_addr)
+  }
+}
+
 /// The listening sockets of a server, all with the same options.
 ///
 /// Each event loop has a listener of its own for every address (SO_REUSEPORT): the kernel spreads connections over
@@ -28,11 +39,13 @@ struct CannotListen: Error, Equatable, CustomStringConvertible {
 final class Listeners: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let limit: ConnectionLimit
+  private let clients: ClientLists
   private let channels = Mutex<[any Channel]>([])
 
-  init(group: MultiThreadedEventLoopGroup, limit: ConnectionLimit) {
+  init(group: MultiThreadedEventLoopGroup, limit: ConnectionLimit, clients: ClientLists) {
     self.group = group
     self.limit = limit
+    self.clients = clients
   }
 
   /// Listens on all addresses or on none.
@@ -100,6 +113,7 @@ final class Listeners: Sendable {
     on group: any EventLoopGroup, _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
   ) -> ServerBootstrap {
     let limit = limit
+    let clients = clients
     return ServerBootstrap(group: group)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelOption(.backlog, value: ServerLimits.listenBacklog)
@@ -124,6 +138,9 @@ final class Listeners: Sendable {
           } catch {
             return channel.eventLoop.makeFailedFuture(error)
           }
+        }
+        if let client = channel.remoteAddress?.ipv4Address, !clients.isServed(client) {
+          return channel.eventLoop.makeFailedFuture(ClientRefused())
         }
         return initialize(channel)
       }

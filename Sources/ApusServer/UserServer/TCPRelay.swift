@@ -19,7 +19,7 @@ final class TCPRelay: Service {
     signal(SIGPIPE, SIG_IGN)
     group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
     limit = ConnectionLimit(countMax: configuration.connectionsAllowed(perConnection: 2))
-    listeners = Listeners(group: group, limit: limit)
+    listeners = Listeners(group: group, limit: limit, clients: configuration.clients)
     self.backend = backend
     self.configuration = configuration
     self.logger = logger

@@ -27,7 +27,7 @@ final class UserServer: Service {
     group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
     // A connection that is sent a large file has the file open as well.
     limit = ConnectionLimit(countMax: configuration.connectionsAllowed(perConnection: 2))
-    listeners = Listeners(group: group, limit: limit)
+    listeners = Listeners(group: group, limit: limit, clients: configuration.clients)
     self.configuration = configuration
     self.logger = logger
     let loops = Array(group.makeIterator())

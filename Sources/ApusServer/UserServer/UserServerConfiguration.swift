@@ -11,6 +11,8 @@ struct UserServerConfiguration: Sendable {
   var writeStallTimeout_s = ServerLimits.writeStallTimeout_s
   var lingerTimeout_s = ServerLimits.lingerTimeout_s
   var shutdownGrace_s = ServerLimits.shutdownGrace_s
+  /// Who is served; connections of others are closed at once.
+  var clients = ClientLists()
 
   init() {}
 

@@ -17,7 +17,7 @@ public struct HashMap<Key: BitwiseCopyable, Value: BitwiseCopyable>: Sendable {
   }
 
   init(_ map: MapHandle) throws(BPFError) {
-    try map.require(.hash, .lruHash, as: "hash")
+    try map.require(.hash, .lruHash, .prefixTrie, as: "hash")
     try map.requireKey(Key.self)
     try map.requireValue(Value.self)
     self.map = map

@@ -20,6 +20,7 @@ public struct MapType: RawRepresentable, Sendable, Hashable, CustomStringConvert
   public static let array = MapType(rawValue: 2)
   public static let perCPUArray = MapType(rawValue: 6)
   public static let lruHash = MapType(rawValue: 9)
+  public static let prefixTrie = MapType(rawValue: 11)
   public static let ringBuffer = MapType(rawValue: 27)
 
   public var description: String {
@@ -28,6 +29,7 @@ public struct MapType: RawRepresentable, Sendable, Hashable, CustomStringConvert
     case .array: "array"
     case .perCPUArray: "per-CPU array"
     case .lruHash: "LRU hash"
+    case .prefixTrie: "prefix trie"
     case .ringBuffer: "ring buffer"
     default: "\(rawValue)"
     }

@@ -123,14 +123,29 @@ final class SimulatedMap {
   }
 
   func value(_ key: UnsafeRawPointer) -> UnsafeMutableRawPointer? {
+    if definition.type == MapType.prefixTrie { return longestPrefix(of: key) }
     guard let array else { return values[bytes(key)] }
     let index = key.loadUnaligned(as: UInt32.self)
     return index < definition.entries ? array + Int(index) * Int(definition.valueSize) : nil
   }
 
+  /// A key is the number of bits that count (in the machine's byte order), then the bits.
+  private func longestPrefix(of key: UnsafeRawPointer) -> UnsafeMutableRawPointer? {
+    let sought = bytes(key).dropFirst(4)
+    func bits(_ entry: [UInt8]) -> Int { entry.withUnsafeBytes { Int($0.loadUnaligned(as: UInt32.self)) } }
+    let matching = values.filter { entry, _ in
+      zip(entry.dropFirst(4), sought).enumerated().allSatisfy { index, pair in
+        let count = min(max(bits(entry) - index * 8, 0), 8)
+        return (pair.0 ^ pair.1) >> UInt8(8 - count) == 0
+      }
+    }
+    return matching.max { bits($0.key) < bits($1.key) }?.value
+  }
+
   func update(_ key: UnsafeRawPointer, _ value: UnsafeRawPointer) -> Int64 {
     let size = Int(definition.valueSize)
-    let place = self.value(key) ?? UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
+    let known = array == nil ? values[bytes(key)] : self.value(key)
+    let place = known ?? UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
     place.copyMemory(from: value, byteCount: size)
     if array == nil { values[bytes(key)] = place }
     return 0

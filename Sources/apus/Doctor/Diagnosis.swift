@@ -176,7 +176,7 @@ struct FiguresText {
     let rows = [
       ("instructions", "\(figures.instructions)"),
       ("verified instructions", "\(figures.verifiedInstructions) of 1000000"),
-      ("stack", "\(figures.stack_bytes) bytes, of all functions together (512 on any one path)"),
+      ("stack", "\(figures.stack_bytes) bytes on the deepest path, of 512"),
       ("load time", "\(Self.milliseconds(figures.loadDuration)) ms"),
     ]
     lines = rows.map { $0 + String(repeating: " ", count: 24 - $0.count) + $1 }
