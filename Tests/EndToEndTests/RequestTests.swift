@@ -48,14 +48,13 @@ extension EndToEnd {
 
     @Test func `HEAD has the head of GET and no body`() throws {
       try Bench.kernel(warm: [Site.small]) { bench in
-        let before = try bench.apus.status()
         let client = try bench.connect()
         let get = try client.get(Site.small)
         try client.send("HEAD /small.html HTTP/1.1\r\nHost: apus.test\r\n\r\n")
         let head = try client.readResponse(to: "HEAD")
         #expect(withoutDate(head.head) == withoutDate(get.head))
+        // A body would now be read as the beginning of this response.
         expectFile(try client.get(Site.small), Site.small)
-        #expect(try bench.apus.status().hits == before.hits + 3)
       }
     }
 

@@ -7,6 +7,11 @@ public struct StatusReport: Decodable, Sendable {
     /// By reason.
     public var handovers: [String: Int]
     public var connections: Int
+    /// SYNs the kernel part did not answer itself.
+    public var leftToKernel: Int?
+    public var retransmissions: Int?
+    /// By reason.
+    public var drops: [String: Int]?
   }
 
   public struct Cache: Decodable, Sendable {
@@ -25,4 +30,21 @@ public struct StatusReport: Decodable, Sendable {
   public var handovers: Int { kernel?.handovers.values.reduce(0, +) ?? 0 }
 
   public func handovers(_ reason: String) -> Int { kernel?.handovers[reason] ?? 0 }
+
+  /// What the kernel part counted since an earlier report, zeros left out: for the messages of tests.
+  public func changes(since earlier: StatusReport) -> String {
+    func words(_ report: StatusReport) -> [String: Int] {
+      guard let kernel = report.kernel else { return [:] }
+      var all = ["hits": kernel.hits, "notModified": kernel.notModified, "connections": kernel.connections]
+      all["leftToKernel"] = kernel.leftToKernel
+      all["retransmissions"] = kernel.retransmissions
+      all.merge(kernel.handovers) { $1 }
+      for (reason, count) in kernel.drops ?? [:] { all["dropped:" + reason] = count }
+      all["objects"] = report.cache.objects
+      return all
+    }
+    let old = words(earlier)
+    let moved = words(self).compactMapValues { $0 }.map { ($0.key, $0.value - (old[$0.key] ?? 0)) }
+    return moved.filter { $0.1 != 0 }.sorted { $0.0 < $1.0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+  }
 }
