@@ -57,8 +57,9 @@ struct StatusText {
     let handovers = kernel.handovers.values.reduce(0, +)
     row("hand-overs", handovers)
     append(reasons: kernel.handovers)
-    row("dropped packets", kernel.drops.values.reduce(0, +))
-    append(reasons: kernel.drops)
+    let drops = kernel.drops.filter { !KernelStatus.normalDrops.contains($0.key) }
+    row("dropped packets", drops.values.reduce(0, +))
+    append(reasons: drops)
     row("connections", kernel.connections)
     row("handshakes", kernel.handshakes)
     row("retransmissions", kernel.retransmissions)

@@ -59,6 +59,9 @@ import Testing
       status.kernel.handovers["noObject"] = 3
       status.kernel.handovers["staleHeartbeat"] = 4
       status.kernel.drops["tornObject"] = 1
+      // Nothing to worry about, so not to be shown as a loss.
+      status.kernel.drops["handshakeAcknowledgement"] = 50
+      status.kernel.drops["acknowledgement"] = 50
       status.cache.budget = 64 << 20
       status.cache.bytesUsed = 16 << 20
     }

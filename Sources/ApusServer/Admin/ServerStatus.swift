@@ -66,6 +66,12 @@ public struct KernelStatus: Codable, Sendable, Equatable {
   public var missEventsLost = 0
   public var leftToKernel = 0
 
+  /// Names of the drops that are the normal course of things: bare acknowledgements end in the kernel part, and nobody
+  /// sends them again.
+  public static let normalDrops: Set<String> = [
+    "\(DropReason.handshakeAcknowledgement)", "\(DropReason.acknowledgement)",
+  ]
+
   /// - Parameters:
   ///   - counters: `CounterLayout.count` words, each the sum over all CPUs; words that are not there count as 0.
   ///   - connections: entries of the table of connections.
