@@ -252,7 +252,7 @@ private final class Recorder: AdminHandler {
       let directory = Descriptor(owning: open(directory.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
       // Even a shared lock keeps away one that wants the directory for itself.
       try #require(flock(directory.number, LOCK_SH) == 0)
-      let failure = #expect(throws: AdminFailure.self) { try server() }
+      let failure = #expect(throws: AdminFailure.self) { try self.server() }
       #expect(failure?.description.contains("locked by another process") == true)
       #expect(exists(path), "the file is as it was")
     }
