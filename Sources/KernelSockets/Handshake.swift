@@ -19,7 +19,8 @@ public enum Handshake {
         continue
       }
       let optionLength = Int(bytes.word8((position &+ 1) & 63))
-      if optionLength < 2 { break }
+      // Behind the last option stands what an earlier packet has left.
+      if optionLength < 2 || position &+ optionLength > length { break }
       if kind == TCPOption.maximumSegmentSize && optionLength == 4 {
         return (bytes + ((position &+ 2) & 63)).word16(0).bigEndian
       }
