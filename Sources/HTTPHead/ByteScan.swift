@@ -23,10 +23,15 @@ enum ByteScan {
     return (~(letter | digit | equal(word, 0x2d)) | lowered) & top
   }
 
-  /// The same for a host and its port: dots and the colon are allowed as well.
+  /// The same for a host, where dots are allowed as well.
   @inline(__always) static func notHost(_ lowered: UInt64) -> UInt64 {
-    let word = lowered & ~top
-    return notName(lowered) & ~(equal(word, 0x2e) | equal(word, 0x3a))
+    notName(lowered) & ~equal(lowered & ~top, 0x2e)
+  }
+
+  /// What is no digit.
+  @inline(__always) static func notDigit(_ word: UInt64) -> UInt64 {
+    let low = word & ~top
+    return (~((low &+ every(0x50)) & ~(low &+ every(0x46))) | word) & top
   }
 
   /// The top bit of every byte that is `byte`, exact for all of them; the word's bytes are ASCII.

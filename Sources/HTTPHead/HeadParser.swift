@@ -177,17 +177,28 @@ extension HeadBuffer {
     return isHostPlain() ? nil : .hostUnknown
   }
 
-  /// Whether Host is letters, digits, hyphens, dots and colons only (RFC 3986 section 3.2.2 without the rarer forms).
+  /// Whether Host is letters, digits, hyphens and dots, and perhaps a colon and a port (RFC 3986 sections 3.2.2 and
+  /// 3.2.3 without the rarer forms).
   @inline(never) private func isHostPlain() -> Bool {
     var position = hostOffset & Self.mask
     for _ in 0..<9 {
-      let found = ByteScan.notHost(word64(position) | ByteScan.every(0x20))
+      let word = word64(position) | ByteScan.every(0x20)
+      let found = ByteScan.notHost(word)
       if found == 0 {
         position = (position &+ 8) & Self.mask
         continue
       }
+      let index = ByteScan.first(found)
+      let end = (position &+ index) & Self.mask
+      let length = (end &- hostOffset) & Self.mask
+      if (word &>> UInt64(index &* 8)) & 0xff == 0x3a {
+        // Of seven digits and less the byte behind them is in the same word; ports have five.
+        let port = ByteScan.notDigit(word64(end &+ 1))
+        let digits = hostLength &- length &- 1
+        return length != 0 && digits != 0 && port != 0 && ByteScan.first(port) == digits
+      }
       // With bit 0x20 set the CR behind the value looks like a hyphen; the LF does not.
-      return (position &+ ByteScan.first(found) &- hostOffset) & Self.mask == hostLength &+ 1
+      return length == hostLength &+ 1
     }
     return false
   }
