@@ -81,10 +81,11 @@ extension Server {
     Reply(sequence: connection.sendNext, acknowledgement: connection.receiveNext, flags: TCPFlags.ack)
   }
 
-  /// RFC 9293 section 3.10.7.4: data after the connection was closed here.
+  /// RFC 9293 section 3.10.7.1: a reset has the number the segment acknowledges, for that is the one its sender expects
+  /// next; it believes no other (RFC 5961 section 3.2).
   @inline(__always) func sendReset() -> Verdict {
     send(
-      Reply(sequence: connection.sendNext, acknowledgement: segment.end, flags: TCPFlags.rst | TCPFlags.ack),
+      Reply(sequence: segment.acknowledgement, acknowledgement: segment.end, flags: TCPFlags.rst | TCPFlags.ack),
       counting: .resets)
   }
 
