@@ -62,10 +62,15 @@ let package = Package(
       name: "BPFTestProgramObject", dependencies: ["BPFTestProgram"], path: "Tests/BPFTestProgramObject",
       plugins: [.plugin(name: "CompileKernel")]),
     .testTarget(name: "BPFTests", dependencies: ["BPF", "BPFTestProgramObject"]),
+    .target(name: "KernelTestSupport", path: "Tests/KernelTestSupport"),
+    .testTarget(name: "WireTests", dependencies: ["KernelTestSupport", "Wire"]),
+    .testTarget(name: "HTTPHeadTests", dependencies: ["Contract", "HTTPHead", "KernelTestSupport"]),
+    .testTarget(name: "KernelSocketsTests", dependencies: ["KernelSockets", "KernelTestSupport", "Wire"]),
     .testTarget(
       name: "KernelServerTests",
       dependencies: [
-        "BPF", "BPFKernel", "Contract", "HTTPHead", "KernelServer", "KernelServerObject", "KernelSockets", "Wire",
+        "BPF", "BPFKernel", "Contract", "HTTPHead", "KernelServer", "KernelServerObject", "KernelSockets",
+        "KernelTestSupport", "Wire",
       ]),
     .executableTarget(
       name: "apus",

@@ -18,6 +18,7 @@ enum Helper {
     guard end <= kernel.packet.count else { return -14 }
     kernel.packet.replaceSubrange(
       Int(offset)..<end, with: UnsafeRawBufferPointer(start: from, count: Int(length)))
+    kernel.onStore?()
     return 0
   }
   static func loadBytes(_ context: Pointer, _ offset: UInt32, _ to: MutablePointer, _ length: UInt32) -> Int64 {

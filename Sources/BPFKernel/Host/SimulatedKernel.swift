@@ -15,6 +15,8 @@ public final class SimulatedKernel {
   public var connections: [SocketTuple] = []
   /// What bpf_sk_assign_tcp_reqsk answers: 0 or a negative errno.
   public var assignResult: Int32 = 0
+  /// Called after each copy into a packet: what another CPU does meanwhile.
+  public var onStore: (() -> Void)?
   /// Attributes of the connections handed over so far.
   public private(set) var handedOver: [RequestSocketAttributes] = []
   /// Events sent to the ring buffer.

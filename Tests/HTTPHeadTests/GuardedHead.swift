@@ -1,0 +1,90 @@
+import Contract
+import Glibc
+import HTTPHead
+import KernelTestSupport
+
+/// A head buffer that ends where its page ends, with pages nobody may touch on both sides: a parser that reads a byte
+/// too many kills the tests.
+final class GuardedHead {
+  private let mapping: UnsafeMutableRawPointer
+  private let byteCount: Int
+  let buffer: HeadBuffer
+  private var random = SplitMix64(seed: 0xbad)
+
+  init() {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let inside = (HeadBuffer.byteCount + page - 1) / page * page
+    byteCount = inside + 2 * page
+    let made = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let made, made != MAP_FAILED else { fatalError("mmap: errno \(errno)") }
+    mapping = made
+    guard mprotect(made, page, PROT_NONE) == 0, mprotect(made + page + inside, page, PROT_NONE) == 0 else {
+      fatalError("mprotect: errno \(errno)")
+    }
+    buffer = HeadBuffer(made + page + inside - HeadBuffer.byteCount)
+  }
+
+  deinit { munmap(mapping, byteCount) }
+
+  /// Fills the whole buffer with garbage, the places of the results too, and puts the head at its front. Only the
+  /// zero the parser starts from stays what it is (`HeadBuffer.zero`).
+  func load(_ head: [UInt8], garbage: Garbage) {
+    precondition(head.count <= Limits.headBytesMax)
+    let all = UnsafeMutableRawBufferPointer(start: buffer.base, count: HeadBuffer.byteCount)
+    switch garbage {
+    case .byte(let byte): for index in all.indices { all[index] = byte }
+    case .random:
+      for index in stride(from: 0, to: all.count, by: 8) {
+        all.storeBytes(of: random.next(), toByteOffset: index, as: UInt64.self)
+      }
+    case .previous: break
+    }
+    all.storeBytes(of: 0, toByteOffset: 2258, as: UInt16.self)
+    head.withUnsafeBytes { all.copyMemory(from: $0) }
+    buffer.length = head.count
+  }
+
+  enum Garbage {
+    case byte(UInt8)
+    case random
+    /// What the head before has left.
+    case previous
+  }
+
+  /// What the parser makes of a head. A head longer than the buffer never reaches it.
+  func parse(_ head: [UInt8], seed: UInt64 = 0, garbage: Garbage = .random) -> ParsedHead {
+    guard head.count <= Limits.headBytesMax else { return .refused(.headTooLong) }
+    guard head.count >= HeadBuffer.lengthMin else { return .refused(.headIncomplete) }
+    load(head, garbage: garbage)
+    if let reason = buffer.parse(hashSeed: seed) { return .refused(reason) }
+    let bytes = UnsafeRawBufferPointer(start: buffer.base, count: head.count)
+    let host = buffer.hostOffset == 0 ? nil : Array(bytes[buffer.hostOffset..<buffer.hostOffset + buffer.hostLength])
+    return .accepted(
+      UnderstoodHead(
+        path: Array(bytes[HeadBuffer.pathOffset..<HeadBuffer.pathOffset + buffer.pathLength]), host: host,
+        minorVersion: Int(buffer.minorVersion), isPersistent: buffer.isPersistent))
+  }
+}
+
+/// What both parsers say of a head they accept.
+struct UnderstoodHead: Equatable {
+  var path: [UInt8]
+  var host: [UInt8]?
+  var minorVersion: Int
+  var isPersistent: Bool
+}
+
+enum ParsedHead: Equatable, CustomStringConvertible {
+  case accepted(UnderstoodHead)
+  case refused(HandoverReason)
+
+  var description: String {
+    switch self {
+    case .accepted(let head):
+      let host = head.host.map { String(decoding: $0, as: UTF8.self) } ?? "none"
+      let connection = head.isPersistent ? "persists" : "closes"
+      return "1.\(head.minorVersion) \(String(decoding: head.path, as: UTF8.self)) host \(host), \(connection)"
+    case .refused(let reason): return "refused: \(reason)"
+    }
+  }
+}

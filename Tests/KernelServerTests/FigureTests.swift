@@ -1,0 +1,49 @@
+import BPF
+import KernelTestSupport
+import Testing
+
+extension KernelPart {
+  /// The program's figures. They are printed; what is asserted leaves room for other machines.
+  @Suite struct Figures {
+    @Test("the verifier takes the program with room to spare", .enabled(if: KernelMachine.obstacle == nil))
+    func verified() throws {
+      let statistics = try KernelMachine.shared().program.statistics
+      let verified = try #require(statistics.processedInstructions)
+      let stack_bytes = try #require(statistics.stackDepth_bytes)
+      print(
+        "kernel part: \(statistics.instructions) instructions, \(verified) verified, stack \(stack_bytes) bytes, "
+          + "loaded in \(statistics.loadDuration)")
+      #expect(verified < 1_000_000)
+      #expect(stack_bytes <= 512)
+    }
+
+    @Test("a hit costs microseconds", .enabled(if: KernelMachine.obstacle == nil))
+    func runTime() throws {
+      let program = try KernelMachine.shared().program
+      let bench = try Bench()
+      for (name, body) in [("16 bytes", 16), ("1200 bytes", 1200)] {
+        let object = StoredObject.page("/\(body)", body: [UInt8](repeating: 0x61, count: body))
+        bench.store(object)
+        let cost_ns = try averageOfHits(program, bench, object, get("/\(body)"))
+        print("kernel part: \(cost_ns) ns for a hit with a body of \(name), request checksum verified")
+        #expect(cost_ns < 100_000)
+      }
+    }
+
+    private func averageOfHits(_ program: Program, _ bench: Bench, _ object: StoredObject, _ request: [UInt8]) throws
+      -> UInt64
+    {
+      var client = Client(bench)
+      try client.connect()
+      // Once, so that all is warm.
+      try client.get(request, object.response(0))
+      let running = try RunTimeStatistics()
+      let before = try program.runStatistics()
+      for _ in 0..<500 { try client.get(request, object.response(0)) }
+      let after = try program.runStatistics()
+      _ = consume running
+      #expect(after.runCount - before.runCount == 500)
+      return (after.runTime_ns - before.runTime_ns) / (after.runCount - before.runCount)
+    }
+  }
+}

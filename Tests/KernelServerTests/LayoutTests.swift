@@ -1,0 +1,112 @@
+import BPFKernel
+import Contract
+import HTTPHead
+import KernelSockets
+import Testing
+
+@testable import KernelServer
+
+/// The numbers in the map definitions against the types and limits they stand for.
+extension KernelPart {
+  @Suite struct Layouts {
+    private func expect(
+      _ map: MapDefinition, _ type: UInt32, key: Int, value: Int, entries: Int, flags: UInt32 = 0,
+      _ location: SourceLocation = #_sourceLocation
+    ) {
+      #expect(map.type == type, sourceLocation: location)
+      #expect(Int(map.keySize) == key && Int(map.valueSize) == value, sourceLocation: location)
+      #expect(Int(map.entries) == entries && map.flags == flags, sourceLocation: location)
+    }
+
+    @Test("maps have the sizes of their keys and values") func maps() {
+      let mappable = MapType.mappable
+      expect(controlMap, MapType.array, key: 4, value: MemoryLayout<Control>.size, entries: 1, flags: mappable)
+      expect(
+        datesMap, MapType.array, key: 4, value: MemoryLayout<DateEntry>.size, entries: Limits.datesKept_s,
+        flags: mappable)
+      expect(
+        indexMap, MapType.array, key: 4, value: IndexBucket.byteCount, entries: Limits.indexBucketsMax, flags: mappable)
+      expect(
+        connectionsMap, MapType.lruHash, key: MemoryLayout<FlowKey>.size, value: MemoryLayout<Connection>.size,
+        entries: Limits.connectionsMax)
+      expect(
+        listenersMap, MapType.hash, key: MemoryLayout<ListenerKey>.size, value: MemoryLayout<Listener>.size,
+        entries: Limits.listenersMax)
+      expect(sitesMap, MapType.hash, key: MemoryLayout<HostKey>.size, value: 4, entries: Limits.sitesMax)
+      expect(countersMap, MapType.perCPUArray, key: 4, value: 512, entries: 1)
+      #expect(CounterLayout.count <= 64, "counters are at most 64 words")
+      expect(missFilterMap, MapType.array, key: 4, value: 8, entries: Limits.missFilterEntries)
+      expect(scratchMap, MapType.perCPUArray, key: 4, value: Scratch.byteCount, entries: 1)
+      expect(eventsMap, MapType.ringBuffer, key: 0, value: 0, entries: Limits.eventRingBytes)
+      #expect(arenaMap.type == MapType.array && arenaMap.flags == mappable && arenaMap.entries == 1)
+    }
+
+    @Test("types have the sizes the contract names") func types() {
+      #expect(MemoryLayout<Control>.stride == 64 && MemoryLayout<DateEntry>.stride == 48)
+      #expect(MemoryLayout<ListenerKey>.stride == 8 && MemoryLayout<Listener>.stride == 16)
+      #expect(MemoryLayout<HostKey>.stride == 64 && MemoryLayout<FlowKey>.stride == 12)
+      #expect(MemoryLayout<Connection>.stride == 40 && MemoryLayout<ObjectRecord>.stride == 64)
+      #expect(MemoryLayout<ResponseVariant>.stride == 8 && MemoryLayout<MissEvent>.stride == MissEvent.hostOffset)
+      #expect(MemoryLayout<SocketTuple>.size == 12 && MemoryLayout<RequestSocketAttributes>.size == 20)
+    }
+
+    @Test("fields are where the kernel part reads them") func offsets() {
+      #expect(MemoryLayout<DateEntry>.offset(of: \.text) == DateEntry.textOffset)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.lastHit_s) == 4)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.hash) == 8)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.site) == 16)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.pathLength) == 18)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.bodyOffset) == 20)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.bodyLength) == 22)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.variants) == 24)
+      #expect(MemoryLayout<Control>.offset(of: \.heartbeat_ns) == 0, "the heartbeat is stored as the first word")
+      #expect(MissEvent.pathOffset - MissEvent.hostOffset == Limits.hostBytesMax + 1)
+      #expect(MissEvent.byteCount - MissEvent.pathOffset == Limits.pathBytesMax + 1)
+      #expect(MemoryLayout<Segment>.offset(of: \.flow) == 0, "a segment's address is its connection's key")
+    }
+
+    @Test("what lies in the scratch memory does not overlap, and none of it outside")
+    func scratch() {
+      let base = UnsafeMutableRawPointer(bitPattern: 1 << 20)!
+      let scratch = Scratch(base)
+      func place(_ pointer: UnsafeMutableRawPointer, _ size: Int) -> Range<Int> {
+        pointer - base..<pointer - base + size
+      }
+      let places: [(String, Range<Int>)] = [
+        ("head", place(scratch.head.base, HeadBuffer.byteCount)),
+        ("headers", place(scratch.headers, Reply.headersRoom)),
+        ("options", place(scratch.options, Handshake.optionsRoom)),
+        ("hostKey", place(scratch.hostKey, MemoryLayout<HostKey>.size)),
+        ("missEvent", place(scratch.missEvent, MissEvent.byteCount)),
+        ("missSecond", place(scratch.missSecond, 8)), ("missCount", place(scratch.missCount, 4)),
+        ("payloadLength", place(scratch.payloadLength.place, 2)),
+        ("optionsLength", place(scratch.optionsLength.place, 2)),
+        ("headLength", place(scratch.headLength.place, 2)), ("bodyLength", place(scratch.bodyLength.place, 2)),
+        ("site", place(scratch.site, 2)), ("objectUnit", place(scratch.objectUnit, 4)),
+        ("objectGeneration", place(scratch.objectGeneration, 4)), ("reason", place(scratch.reason, 4)),
+        ("segment", place(scratch.segment, MemoryLayout<Segment>.size)),
+        ("connection", place(scratch.connection, MemoryLayout<Connection>.size)),
+      ]
+      for (index, (name, range)) in places.enumerated() {
+        #expect(range.upperBound <= Scratch.byteCount, "\(name)")
+        for (other, otherRange) in places.dropFirst(index + 1) {
+          #expect(!range.overlaps(otherRange), "\(name) and \(other)")
+        }
+      }
+      #expect(HeadBuffer.byteCount <= 2304)
+    }
+
+    @Test("powers of two, and an answer within what a packet can grow to") func limits() {
+      for value in [
+        Limits.headBytesMax, Limits.indexBucketsMax, Limits.datesKept_s, Limits.missFilterEntries,
+        Limits.eventRingBytes, Limits.arenaBytesDefault, HandoverReason.count, DropReason.count, Counter.count,
+      ] {
+        #expect(value.nonzeroBitCount == 1, "\(value)")
+      }
+      #expect(Limits.responseBytesMax + Segment.headersByteCount <= 16_064)
+      // headOffset and what is copied from there stay in the arena's mapping.
+      #expect(Int(UInt16.max) + 16_384 <= Limits.arenaSlackBytes)
+      #expect(HandoverReason.allCases.count <= HandoverReason.count && DropReason.allCases.count <= DropReason.count)
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import Glibc
+import KernelTestSupport
+
+/// A network namespace with loopback up, which goes with this value. Threads enter it for the time of a call.
+final class TestNamespace {
+  private let descriptor: Int32
+  private var sockets: [Int32] = []
+  private var listener: Int32 = -1
+
+  struct Failure: Error, CustomStringConvertible {
+    let call: String
+    let code: Int32
+    var description: String { "\(call): \(String(cString: strerror(code)))" }
+  }
+
+  init() throws {
+    let original = try Self.openOwn()
+    defer { close(original) }
+    try Self.require(NamespaceCalls.unshare(NamespaceCalls.network), "unshare(CLONE_NEWNET)")
+    defer { Self.comeBack(to: original) }
+    descriptor = try Self.openOwn()
+    try Self.raiseLoopback()
+  }
+
+  deinit {
+    closeConnections()
+    if listener >= 0 { close(listener) }
+    close(descriptor)
+  }
+
+  /// Runs `body` on this thread inside the namespace. Nothing in it may wait for a task.
+  func enter<Value>(_ body: () throws -> Value) throws -> Value {
+    let original = try Self.openOwn()
+    defer { close(original) }
+    try Self.require(NamespaceCalls.setns(descriptor, NamespaceCalls.network), "setns")
+    defer { Self.comeBack(to: original) }
+    return try body()
+  }
+
+  /// Listens on every address.
+  func listen(on port: UInt16) throws {
+    listener = try enter {
+      let made = try Self.stream()
+      try Self.withAddress(Endpoint(0, port)) { try Self.require(bind(made, $0, $1), "bind") }
+      try Self.require(Glibc.listen(made, 64), "listen")
+      return made
+    }
+  }
+
+  /// Makes a connection that both ends keep open.
+  func connect(from client: Endpoint, to server: Endpoint) throws {
+    try enter {
+      let made = try Self.stream()
+      sockets.append(made)
+      try Self.withAddress(client) { try Self.require(bind(made, $0, $1), "bind") }
+      try Self.withAddress(server) { try Self.require(Glibc.connect(made, $0, $1), "connect") }
+      sockets.append(try Self.require(accept(listener, nil, nil), "accept"))
+    }
+  }
+
+  func closeConnections() {
+    // Reset, so that no socket stays in TIME-WAIT for the next test to find.
+    var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
+    for socket in sockets {
+      setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+      close(socket)
+    }
+    sockets = []
+  }
+
+  // MARK: System calls
+
+  private static func stream() throws -> Int32 {
+    try require(socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0), "socket")
+  }
+
+  private static func withAddress(_ end: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Void) rethrows
+  {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = end.port.bigEndian
+    address.sin_addr.s_addr = end.address.bigEndian
+    try withUnsafePointer(to: &address) {
+      try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        try body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+  }
+
+  private static func raiseLoopback() throws {
+    let socket = try require(socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0), "socket")
+    defer { close(socket) }
+    // struct ifreq: 16 bytes of name, then the flags IFF_UP and IFF_RUNNING.
+    var request = [UInt8](repeating: 0, count: 40)
+    request.replaceSubrange(0..<2, with: "lo".utf8)
+    request[16] = 0x41
+    // SIOCSIFFLAGS.
+    try require(ioctl(socket, 0x8914, &request), "ioctl(SIOCSIFFLAGS)")
+  }
+
+  private static func openOwn() throws -> Int32 {
+    try require(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), "open(/proc/thread-self/ns/net)")
+  }
+
+  private static func comeBack(to original: Int32) {
+    let result = NamespaceCalls.setns(original, NamespaceCalls.network)
+    precondition(result == 0, "the thread cannot leave its test's network namespace")
+  }
+
+  @discardableResult private static func require(_ result: Int32, _ call: String) throws -> Int32 {
+    guard result >= 0 else { throw Failure(call: call, code: errno) }
+    return result
+  }
+}
+
+/// Functions and a constant of <sched.h> that need _GNU_SOURCE, so that Swift does not see them.
+private enum NamespaceCalls {
+  /// CLONE_NEWNET.
+  static let network: CInt = 0x4000_0000
+
+  static func unshare(_ flags: CInt) -> CInt {
+    unsafeBitCast(dlsym(nil, "unshare"), to: (@convention(c) (CInt) -> CInt).self)(flags)
+  }
+  static func setns(_ descriptor: CInt, _ type: CInt) -> CInt {
+    unsafeBitCast(dlsym(nil, "setns"), to: (@convention(c) (CInt, CInt) -> CInt).self)(descriptor, type)
+  }
+}
