@@ -1,5 +1,6 @@
 import Contract
 import HTTPHead
+import KernelTestSupport
 import Testing
 
 /// Heads and what becomes of them, one by one.

@@ -10,11 +10,28 @@ extension KernelPart {
     @Test("the machines agree on random packets", arguments: 1...12)
     func agree(seed: Int) throws {
       var traffic = try RandomTraffic(seed: UInt64(seed))
-      for _ in 0..<400 { try traffic.step() }
+      for _ in 0..<800 { try traffic.step() }
       // Else the traffic would be too wild to reach anything.
-      #expect(traffic.verdicts[Outcome.redirect, default: 0] > 40, "\(traffic.verdicts)")
-      #expect(traffic.verdicts[Outcome.drop, default: 0] > 20, "\(traffic.verdicts)")
-      #expect(traffic.verdicts[Outcome.next, default: 0] > 20, "\(traffic.verdicts)")
+      #expect(traffic.verdicts[Outcome.redirect, default: 0] > 80, "\(traffic.verdicts)")
+      #expect(traffic.verdicts[Outcome.drop, default: 0] > 40, "\(traffic.verdicts)")
+      #expect(traffic.verdicts[Outcome.next, default: 0] > 40, "\(traffic.verdicts)")
+    }
+
+    @Test("the machines understand the same heads, and refuse the others for the same reason", arguments: 1...4)
+    func heads(seed: Int) throws {
+      let bench = try Bench()
+      bench.ignoresMissEvents = true
+      for path in ["/", "/index.html", "/static/app.js", "/style.css"] { bench.store(.page(path, "x")) }
+      var mutator = HeadMutator(seed: 900 + UInt64(seed))
+      var hits = 0
+      for _ in 0..<4000 {
+        let client = Client(bench)
+        var packet = client.request(Array(mutator.next().prefix(2100)))
+        packet.acknowledgement = bench.cookie(client.local, start: client.next, size: 1460) &+ 1
+        packet.sequence &+= 1
+        hits += try bench.send(packet).counted["hits"] ?? 0
+      }
+      #expect((400..<3600).contains(hits), "\(hits) of 4000")
     }
   }
 }

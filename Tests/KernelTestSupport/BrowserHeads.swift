@@ -1,18 +1,18 @@
 /// Heads as programs send them.
-enum BrowserHeads {
-  static let curl = head(
+public enum BrowserHeads {
+  public static let curl = head(
     "GET /index.html HTTP/1.1", "Host: www.example.org", "User-Agent: curl/8.14.1", "Accept: */*")
-  static let wget = head(
+  public static let wget = head(
     "GET /index.html HTTP/1.1", "Host: www.example.org", "User-Agent: Wget/1.25.0", "Accept: */*",
     "Accept-Encoding: identity", "Connection: Keep-Alive")
-  static let wrk = head("GET /index.html HTTP/1.1", "Host: 192.0.2.1:8080")
-  static let apacheBench = head(
+  public static let wrk = head("GET /index.html HTTP/1.1", "Host: 192.0.2.1:8080")
+  public static let apacheBench = head(
     "GET /index.html HTTP/1.0", "Host: www.example.org", "User-Agent: ApacheBench/2.3", "Accept: */*")
-  static let apacheBenchKeepAlive = head(
+  public static let apacheBenchKeepAlive = head(
     "GET /index.html HTTP/1.0", "Connection: Keep-Alive", "Host: www.example.org", "User-Agent: ApacheBench/2.3",
     "Accept: */*")
 
-  static let chrome = head(
+  public static let chrome = head(
     "GET /static/app.js HTTP/1.1", "Host: www.example.org", "Connection: keep-alive",
     #"sec-ch-ua-platform: "Linux""#,
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
@@ -20,7 +20,7 @@ enum BrowserHeads {
     "sec-ch-ua-mobile: ?0", "Accept: */*", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: no-cors",
     "Sec-Fetch-Dest: script", "Referer: http://www.example.org/", "Accept-Encoding: gzip, deflate, br, zstd",
     "Accept-Language: en-GB,en-US;q=0.9,en;q=0.8,de;q=0.7", "Cookie: " + cookies(5))
-  static let chromeNavigation = head(
+  public static let chromeNavigation = head(
     "GET / HTTP/1.1", "Host: localhost:8080", "Connection: keep-alive", "Cache-Control: max-age=0",
     #"sec-ch-ua: "Chromium";v="142", "Google Chrome";v="142", "Not_A Brand";v="99""#, "sec-ch-ua-mobile: ?0",
     #"sec-ch-ua-platform: "Windows""#, "Upgrade-Insecure-Requests: 1",
@@ -30,14 +30,14 @@ enum BrowserHeads {
       + "application/signed-exchange;v=b3;q=0.7",
     "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-User: ?1", "Sec-Fetch-Dest: document",
     "Accept-Encoding: gzip, deflate, br, zstd", "Accept-Language: en-US,en;q=0.9", "Cookie: " + cookies(12))
-  static let firefox = head(
+  public static let firefox = head(
     "GET /style.css HTTP/1.1", "Host: www.example.org",
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
     "Accept: text/css,*/*;q=0.1", "Accept-Language: en-US,en;q=0.5", "Accept-Encoding: gzip, deflate, br, zstd",
     "DNT: 1", "Sec-GPC: 1", "Connection: keep-alive", "Referer: http://www.example.org/index.html",
     "Cookie: " + cookies(3), "Sec-Fetch-Dest: style", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Site: same-origin",
     "Priority: u=2")
-  static let safari = head(
+  public static let safari = head(
     "GET /images/swift.png HTTP/1.1", "Host: www.example.org",
     "Accept: image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,video/*;q=0.8,image/png,image/svg+xml,"
       + "image/*;q=0.8,*/*;q=0.5",
@@ -48,11 +48,11 @@ enum BrowserHeads {
     "Referer: http://www.example.org/", "Accept-Encoding: gzip, deflate", "Connection: keep-alive")
 
   /// Everything above, the short ones more than once: mutations shall hit what matters.
-  static let all = [
+  public static let all = [
     curl, wget, wrk, wrk, wrk, apacheBench, apacheBenchKeepAlive, curl, chrome, chromeNavigation, firefox, safari,
   ]
 
-  static func head(_ lines: String...) -> [UInt8] { Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) }
+  public static func head(_ lines: String...) -> [UInt8] { Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) }
 
   private static func cookies(_ count: Int) -> String {
     (0..<count).map { "session_\($0)=\(String(0x9e37_79b9_7f4a_7c15 &* UInt64($0 + 1), radix: 16))%2F_~\($0)" }
