@@ -24,8 +24,10 @@ extension Server {
     }
     scratch.site.pointee = site
     guard let record = Record(found: scratch) else {
-      reportMiss(head, site: site)
-      return handOver(stored, head.missReason)
+      // No object has a query, and a flood of them must not use up the events of real misses.
+      let reason = head.missReason
+      if reason == .noObject { reportMiss(head, site: site) }
+      return handOver(stored, reason)
     }
     let second = wallSecond(now_ns)
     let answer = Answer(record, variant: head.variant, isPersistent: head.isPersistent)

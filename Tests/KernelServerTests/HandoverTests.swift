@@ -76,6 +76,13 @@ extension KernelPart {
       #expect(String(decoding: told, as: UTF8.self) == path)
     }
 
+    @Test("a request with a query is no miss anybody is told of")
+    func queryIsNoMiss() throws {
+      let (bench, client) = try connected()
+      let outcome = try bench.send(client.request(get("/missing?a")), .handedOver(.query))
+      #expect(outcome.events.isEmpty && outcome.counted["missEvents"] == nil)
+    }
+
     @Test("the same miss twice in a second is told once, another one is told")
     func missEventsOnce() throws {
       let bench = try Bench(onlySimulated: true)
