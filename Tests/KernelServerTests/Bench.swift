@@ -73,6 +73,12 @@ final class Bench {
     for machine in machines { try machine.setSite(key, UInt32(site)) }
   }
 
+  /// Puts a prefix of clients' addresses on a list.
+  func list(_ address: UInt32, length: UInt32, isAllowed: Bool) throws {
+    let prefix = PrefixKey(length: length, address: address.bigEndian)
+    for machine in machines { try machine.setPrefix(prefix, isAllowed: isAllowed) }
+  }
+
   /// Puts an object into the store. Returns its unit.
   @discardableResult func store(_ object: StoredObject) -> UInt32 {
     let hash = object.hash(seed: control.pathSeed)

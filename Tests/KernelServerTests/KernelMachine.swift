@@ -15,6 +15,8 @@ final class KernelMachine: Machine {
   private let arrays: Arrays
   private let listeners: HashMap<ListenerKey, Listener>
   private let sites: HashMap<HostKey, UInt32>
+  private let allowed: HashMap<PrefixKey, UInt32>
+  private let denied: HashMap<PrefixKey, UInt32>
   private let connections: HashMap<FlowKey, Connection>
   private let words: PerCPUArrayMap<InlineArray<64, UInt64>>
   private let events: Events
@@ -55,6 +57,8 @@ final class KernelMachine: Machine {
     precondition(arrays.dates.stride == 48 && arrays.index.stride == 64)
     listeners = try loaded.hashMap("\(MapName.listeners)", from: ListenerKey.self, to: Listener.self)
     sites = try loaded.hashMap("\(MapName.sites)", from: HostKey.self, to: UInt32.self)
+    allowed = try loaded.hashMap("\(MapName.allowed)", from: PrefixKey.self, to: UInt32.self)
+    denied = try loaded.hashMap("\(MapName.denied)", from: PrefixKey.self, to: UInt32.self)
     connections = try loaded.hashMap("\(MapName.connections)", from: FlowKey.self, to: Connection.self)
     words = try loaded.perCPUArray("\(MapName.counters)", of: InlineArray<64, UInt64>.self)
     events = Events(try loaded.ringBuffer("\(MapName.events)"))
@@ -72,6 +76,7 @@ final class KernelMachine: Machine {
     namespace.closeConnections()
     for key in try listeners.keys() { try listeners.delete(key) }
     for key in try sites.keys() { try sites.delete(key) }
+    for list in [allowed, denied] { for key in try list.keys() { try list.delete(key) } }
     for entry in try connections.entries() { try connections.delete(entry.key) }
     _ = takeEvents()
     memory.clear()
@@ -79,6 +84,10 @@ final class KernelMachine: Machine {
 
   func setListener(_ key: ListenerKey, _ listener: Listener) throws { try listeners.update(key, listener) }
   func setSite(_ host: HostKey, _ site: UInt32) throws { try sites.update(host, site) }
+
+  func setPrefix(_ prefix: PrefixKey, isAllowed: Bool) throws {
+    try (isAllowed ? allowed : denied).update(prefix, 1)
+  }
 
   func setConnection(_ flow: FlowKey, _ connection: Connection?) throws {
     if let connection { try connections.update(flow, connection) } else { try connections.delete(flow) }

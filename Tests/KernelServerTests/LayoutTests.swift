@@ -33,6 +33,11 @@ extension KernelPart {
         listenersMap, MapType.hash, key: MemoryLayout<ListenerKey>.size, value: MemoryLayout<Listener>.size,
         entries: Limits.listenersMax)
       expect(sitesMap, MapType.hash, key: MemoryLayout<HostKey>.size, value: 4, entries: Limits.sitesMax)
+      for list in [allowedMap, deniedMap] {
+        expect(
+          list, MapType.prefixTrie, key: MemoryLayout<PrefixKey>.size, value: 4, entries: Limits.prefixesMax,
+          flags: MapType.notPreallocated)
+      }
       expect(countersMap, MapType.perCPUArray, key: 4, value: 512, entries: 1)
       #expect(CounterLayout.count <= 64, "counters are at most 64 words")
       expect(missFilterMap, MapType.array, key: 4, value: 8, entries: Limits.missFilterEntries)
@@ -44,6 +49,7 @@ extension KernelPart {
     @Test("types have the sizes the contract names") func types() {
       #expect(MemoryLayout<Control>.stride == 64 && MemoryLayout<DateEntry>.stride == 48)
       #expect(MemoryLayout<ListenerKey>.stride == 8 && MemoryLayout<Listener>.stride == 16)
+      #expect(MemoryLayout<PrefixKey>.stride == 8 && MemoryLayout<PrefixKey>.offset(of: \.address) == 4)
       #expect(MemoryLayout<HostKey>.stride == 64 && MemoryLayout<FlowKey>.stride == 12)
       #expect(MemoryLayout<Connection>.stride == 40 && MemoryLayout<ObjectRecord>.stride == 64)
       #expect(MemoryLayout<ResponseVariant>.stride == 8 && MemoryLayout<MissEvent>.stride == MissEvent.hostOffset)

@@ -13,6 +13,8 @@ protocol Machine: AnyObject {
   func reset() throws
   func setListener(_ key: ListenerKey, _ listener: Listener) throws
   func setSite(_ host: HostKey, _ site: UInt32) throws
+  /// Puts a prefix on the list of allowed or of denied clients.
+  func setPrefix(_ prefix: PrefixKey, isAllowed: Bool) throws
   func setConnection(_ flow: FlowKey, _ connection: Connection?) throws
   func connection(_ flow: FlowKey) throws -> Connection?
   /// All CPUs' counters together, as `CounterLayout` says.

@@ -44,6 +44,11 @@ final class SimulatedMachine: Machine {
     withUnsafeBytes(of: site) { expectTrue(Maps.sites.update(host, $0.baseAddress!)) }
   }
 
+  func setPrefix(_ prefix: PrefixKey, isAllowed: Bool) {
+    let map = isAllowed ? Maps.allowed : Maps.denied
+    withUnsafeBytes(of: UInt32(1)) { expectTrue(map.update(prefix, $0.baseAddress!)) }
+  }
+
   func setConnection(_ flow: FlowKey, _ connection: Connection?) {
     guard let connection else { return Maps.connections.remove(flow) }
     withUnsafeBytes(of: connection) { expectTrue(Maps.connections.update(flow, $0.baseAddress!)) }
