@@ -1,4 +1,5 @@
 import Contract
+import Glibc
 import KernelSockets
 import KernelTestSupport
 import Testing
@@ -17,21 +18,23 @@ extension KernelPart {
       #expect(traffic.verdicts[Outcome.next, default: 0] > 40, "\(traffic.verdicts)")
     }
 
-    @Test("the machines understand the same heads, and refuse the others for the same reason", arguments: 1...4)
+    @Test("the machines understand the same heads, and refuse the others for the same reason", arguments: 1...2)
     func heads(seed: Int) throws {
       let bench = try Bench()
       bench.ignoresMissEvents = true
       for path in ["/", "/index.html", "/static/app.js", "/style.css"] { bench.store(.page(path, "x")) }
       var mutator = HeadMutator(seed: 900 + UInt64(seed))
       var hits = 0
-      for _ in 0..<4000 {
+      for _ in 0..<8000 {
         let client = Client(bench)
         var packet = client.request(Array(mutator.next().prefix(2100)))
         packet.acknowledgement = bench.cookie(client.local, start: client.next, size: 1460) &+ 1
         packet.sequence &+= 1
         hits += try bench.send(packet).counted["hits"] ?? 0
       }
-      #expect((400..<3600).contains(hits), "\(hits) of 4000")
+      #expect((800..<7200).contains(hits), "\(hits) of 8000")
+      // The next test shall not meet the limit of miss events a second.
+      if bench.hasKernel { usleep(1_000_000) }
     }
   }
 }
