@@ -45,10 +45,15 @@ struct ApusBenchmark: ParsableCommand {
       try site.write(Array(repeating: UInt8(ascii: "x"), count: size), to: "file-\(size).html")
     }
     var report = Report()
+    var disturbed = 0
     for workload in Workload.all {
       var runs: [Contender: [Measurement]] = [:]
       for repetition in 1...repetitions {
         for contender in contenders {
+          if try !CPUClock.waitUntilIdle(cpu: cpu, timeout_s: 20) {
+            note("CPU \(cpu) has other work; measuring all the same")
+            disturbed += 1
+          }
           let measurement = try measure(contender, workload, root: site.path, cpu: cpu)
           runs[contender, default: []].append(measurement)
           let rate = format(measurement.requestsPerSecond)
@@ -57,7 +62,7 @@ struct ApusBenchmark: ParsableCommand {
       }
       report.rows.append((workload, contenders.map { ($0, runs[$0]!) }))
     }
-    print(try Report.conditions(cpu: cpu, repetitions: repetitions, duration_s: seconds))
+    print(try Report.conditions(cpu: cpu, repetitions: repetitions, duration_s: seconds, disturbed: disturbed))
     print(report.markdown(), terminator: "")
   }
 

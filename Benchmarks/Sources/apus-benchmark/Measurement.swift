@@ -45,4 +45,23 @@ struct CPUClock {
   func busySeconds(since start: CPUClock) -> Double {
     max(0, (wall_s - start.wall_s) - (idle_s - start.idle_s))
   }
+
+  /// The part of the time the CPU was idle, 0 to 1.
+  func idleShare(since start: CPUClock) -> Double {
+    min(1, (idle_s - start.idle_s) / (wall_s - start.wall_s))
+  }
+
+  /// Waits until a CPU is idle.
+  ///
+  /// Work of others distorts not only figures but ratios: against one busy stranger a server and its client, two
+  /// processes, get two thirds of the CPU, and a client whose server is the kernel gets half.
+  ///
+  /// - Returns: whether it was idle within `timeout_s` seconds.
+  static func waitUntilIdle(cpu: Int, timeout_s: Double) throws -> Bool {
+    try eventually(timeout_s: timeout_s, every: 0) {
+      let start = try CPUClock(cpu: cpu)
+      pause(seconds: 0.3)
+      return try CPUClock(cpu: cpu).idleShare(since: start) > 0.9
+    }
+  }
 }

@@ -26,7 +26,9 @@ struct Report {
   }
 
   /// What was measured on, and how.
-  static func conditions(cpu: Int, repetitions: Int, duration_s: Int) throws -> String {
+  ///
+  /// - Parameter disturbed: runs that began while the CPU had other work.
+  static func conditions(cpu: Int, repetitions: Int, duration_s: Int, disturbed: Int) throws -> String {
     let kernel = try CommandResult.run(["uname", "-r"]).output.split(separator: "\n").first ?? "?"
     let nginx = try CommandResult.run(["sh", "-c", "PATH=$PATH:/usr/sbin nginx -v 2>&1"]).output
     let information = try String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8).split(separator: "\n")
@@ -36,7 +38,8 @@ struct Report {
       Client and server in a network namespace each, joined by veth; both, and the kernel's work for them, on CPU \
       \(cpu). In turns, each server alone: \(repetitions) runs of \(duration_s) s. \(Workload.connections) connections \
       at a time. nginx: 1 worker, access log off, sendfile, tcp_nopush, tcp_nodelay, open_file_cache, keepalive_requests \
-      unlimited. The CPU time is the client's as well.
+      unlimited. The CPU time is the client's as well.\
+      \(disturbed == 0 ? "" : " \(disturbed) runs began while CPU \(cpu) had other work: do not trust the ratios.")
 
       """
   }

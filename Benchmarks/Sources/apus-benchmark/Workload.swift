@@ -46,8 +46,10 @@ struct Workload {
       if keepAlive {
         try client.wrk(url, connections: Self.connections, duration_s: duration_s, commandPrefix: pinned)
       } else {
+        // ab keeps a record of every request it may send, so the limit is not just any large number.
         try client.ab(
-          url, requests: 10_000_000, concurrency: Self.connections, duration_s: duration_s, commandPrefix: pinned)
+          url, requests: 200_000 * duration_s, concurrency: Self.connections, duration_s: duration_s,
+          commandPrefix: pinned)
       }
     guard result.failures == 0, result.requests > 0 else {
       throw SupportError("\(title): requests failed\n\(result.output)")
