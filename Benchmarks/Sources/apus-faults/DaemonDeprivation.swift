@@ -26,50 +26,43 @@ extension DaemonFaults {
     }
   }
 
-  /// More clients of the user half than the daemon has descriptors for.
+  /// More clients of the user half than the daemon has descriptors for; then they leave.
   func outOfDescriptors() throws {
     let files = try CheckedFiles(count: 10)
     try TestNetwork.withVeth { network in
       let server = try context.serve(
-        network, root: files.root, commandPrefix: ["prlimit", "--nofile=256:256"])
+        network, root: files.root, commandPrefix: ["prlimit", "--nofile=\(Self.descriptors):\(Self.descriptors)"])
       try context.warm(server, files.targets, over: network)
-      // Handed over by their query; they stay.
-      let strangers = try (0..<400).map { _ in try RawClient(network, timeout_s: 1) }
-      for stranger in strangers { try? stranger.send("GET \(files.targets[0])?x HTTP/1.1\r\nHost: a\r\n\r\n") }
-      pause(seconds: 1)
-      let hits = try CheckedLoad(
-        files: files, threads: 4, requests: 400, requestsPerConnection: 10, timeout_s: 10
-      ).run(network)
-      let alive = server.process.poll() == nil
-      withExtendedLifetime(strangers) {}
-      context.add(
-        "out of descriptors", promise: "hits go on, the daemon lives",
-        measured: "400 idle clients and 256 descriptors: \(hits.right) of 400 hits right, \(hits.wrong) wrong"
-          + (hits.failures.isEmpty ? "" : ", \(hits.failureText)") + (alive ? "" : "; the daemon is gone"),
-        kept: hits.right == 400 && hits.wrong == 0 && alive)
-    }
-    try recoversDescriptors(files)
-  }
-
-  /// When the clients have gone there are descriptors again: misses are served, and new objects stored.
-  private func recoversDescriptors(_ files: CheckedFiles) throws {
-    try TestNetwork.withVeth { network in
-      let server = try context.serve(
-        network, root: files.root, commandPrefix: ["prlimit", "--nofile=256:256"])
-      do {
-        let strangers = try (0..<400).map { _ in try RawClient(network, timeout_s: 1) }
-        for stranger in strangers { try? stranger.send("GET \(files.targets[0])?x HTTP/1.1\r\nHost: a\r\n\r\n") }
-        pause(seconds: 1)
-        withExtendedLifetime(strangers) {}
+      let result = try withStrangers(network, files.targets[0]) {
+        try CheckedLoad(files: files, threads: 4, requests: 400, requestsPerConnection: 10, timeout_s: 10).run(network)
       }
       pause(seconds: 1)
+      // New objects need descriptors to be read.
       let missed = try RawClient(network).get(files.targets[1] + "?x")
+      _ = try server.control("purge", "--all").orThrow()
       try context.warm(server, files.targets, over: network)
+      let alive = server.process.poll() == nil
       context.add(
-        "descriptors again", promise: "misses are served and new objects stored",
-        measured: "status \(missed.status) for a miss, \(try server.status().cache.objects) objects",
-        kept: missed.status == 200)
+        "out of descriptors", promise: "hits go on; then misses are served again and objects stored",
+        measured:
+          "\(Self.strangers) idle clients and \(Self.descriptors) descriptors: \(result.right) of 400 hits right, "
+          + "\(result.wrong) wrong" + (result.failures.isEmpty ? "" : ", \(result.failureText)")
+          + "; without them status \(missed.status) for a miss, \(try server.status().cache.objects) objects stored anew",
+        kept: result.right == 400 && result.wrong == 0 && missed.status == 200 && alive)
     }
+  }
+
+  private static let descriptors = 256
+  private static let strangers = 400
+
+  /// Runs a closure while many clients keep connections open that were handed over for their query.
+  private func withStrangers<Result>(
+    _ network: TestNetwork, _ target: String, _ body: () throws -> Result
+  ) throws -> Result {
+    let strangers = try (0..<Self.strangers).map { _ in try RawClient(network, timeout_s: 1) }
+    for stranger in strangers { try? stranger.send("GET \(target)?x HTTP/1.1\r\nHost: a\r\n\r\n") }
+    pause(seconds: 1)
+    return try withExtendedLifetime(strangers) { try body() }
   }
 
   func twoDaemons() throws {
@@ -93,6 +86,28 @@ extension DaemonFaults {
         measured: "\(second.termination), \"\(line ?? "no message")\"; the first: \(result.right) of 400 right, "
           + "\(hits) hits",
         kept: second.termination == .exited(1) && line != nil && result.right == 400 && hits == 400)
+    }
+  }
+
+  /// Each has its own port; the device runs both programs.
+  func twoDaemonsOnOneInterface() throws {
+    let files = [try CheckedFiles(count: 10), try CheckedFiles(count: 11)]
+    let ports: [UInt16] = [80, 8080]
+    try TestNetwork.withVeth { network in
+      var measured: [String] = []
+      var kept = true
+      let servers = try zip(files, ports).map { try context.serve(network, root: $0.root, port: $1) }
+      for (index, server) in servers.enumerated() {
+        try context.warm(server, files[index].targets, over: network, port: ports[index])
+        let before = try server.status().hits
+        let load = CheckedLoad(files: files[index], threads: 4, requests: 400, requestsPerConnection: 10, timeout_s: 10)
+        let result = try load.run(network, port: ports[index])
+        let hits = try server.status().hits - before
+        measured.append("\(result.right) of 400 right, \(hits) hits")
+        kept = kept && result.right == 400 && hits == 400
+      }
+      context.add(
+        "two daemons on one interface", promise: "both answer", measured: measured.joined(separator: "; "), kept: kept)
     }
   }
 

@@ -20,6 +20,7 @@ struct DaemonFaults {
     context.attempt("root deleted") { try rootDeleted() }
     context.attempt("out of descriptors") { try outOfDescriptors() }
     context.attempt("two daemons on one port") { try twoDaemons() }
+    context.attempt("two daemons on one interface") { try twoDaemonsOnOneInterface() }
     context.attempt("interface vanishes") { try interfaceVanishes() }
   }
 

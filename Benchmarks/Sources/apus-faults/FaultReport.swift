@@ -69,7 +69,7 @@ struct Latencies: CustomStringConvertible {
   var longest_s: Double { sorted_s.last ?? 0 }
 
   var description: String {
-    "p50 \(format(percentile_ms(50), decimals: 1)), p99 \(format(percentile_ms(99), decimals: 1)), "
+    "p50 \(format(percentile_ms(50), decimals: 2)), p99 \(format(percentile_ms(99), decimals: 2)), "
       + "longest \(format(longest_s * 1000)) ms"
   }
 }

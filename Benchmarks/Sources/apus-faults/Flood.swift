@@ -14,7 +14,8 @@ struct Flood {
     case syn = "SYN flood"
     case ack = "ACK flood"
     case data = "spoofed requests"
-    case reset = "blind RST"
+    case blindSYN = "blind SYN"
+    case blindReset = "blind RST"
   }
 
   func run() throws {
@@ -83,10 +84,10 @@ struct Flood {
           case .data:
             segment.flags = RawSegment.ack | RawSegment.push
             sender.add(segment, payload: request)
-          case .reset:
-            // As if from the good clients' own address: only the numbers are guessed.
+          case .blindSYN, .blindReset:
+            // As if from the good clients' own address: only ports and numbers are guessed (RFC 5961).
             segment.source = sender.clientAddress
-            segment.flags = RawSegment.rst
+            if kind == .blindReset { segment.flags = RawSegment.rst }
             sender.add(segment)
           }
         }

@@ -8,6 +8,8 @@ struct Loss {
   private static let threads = 100
   /// What the issue promises: an answer within so many seconds.
   private static let patience_s = 15.0
+  /// Later answers are waited for as well, to know how late they were.
+  private static let timeout_s = 60.0
 
   init(_ context: FaultContext) { self.context = context }
 
@@ -34,7 +36,7 @@ struct Loss {
     let requests = context.count(20_000, sample: 1_000)
     let load = CheckedLoad(
       files: files, threads: Self.threads, requests: requests,
-      requestsPerConnection: isKept ? requests / Self.threads : 1, timeout_s: Self.patience_s + 5)
+      requestsPerConnection: isKept ? requests / Self.threads : 1, timeout_s: Self.timeout_s)
     let before = try server.status()
     let lostBefore = try network.lostPackets()
     let apus = try load.run(network, port: 80)
