@@ -18,6 +18,13 @@ let package = Package(
         "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .target(name: "CFaults"),
+    .executableTarget(
+      name: "apus-faults",
+      dependencies: [
+        "CFaults", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -78,7 +78,8 @@ extension Server {
   }
 
   @inline(__always) private var acknowledgement: Reply {
-    Reply(sequence: connection.sendNext, acknowledgement: connection.receiveNext, flags: TCPFlags.ack)
+    let position = connection.position(answering: segment)
+    return Reply(sequence: position.sequence, acknowledgement: position.acknowledgement, flags: TCPFlags.ack)
   }
 
   /// RFC 9293 section 3.10.7.1: a reset has the number the segment acknowledges, for that is the one its sender expects

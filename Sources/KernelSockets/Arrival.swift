@@ -55,9 +55,9 @@ extension Connection {
     return segment.payloadLength != 0 ? .request : .finish
   }
 
-  /// RFC 5961 section 3.2: only a RST at exactly RCV.NXT is believed.
+  /// RFC 5961 section 3.2: only a RST at exactly RCV.NXT is believed, be it the one we announce for the time being.
   @inline(__always) private func arriveReset(_ segment: Segment) -> Arrival {
-    if segment.sequence == receiveNext { return .forget }
+    if segment.sequence == receiveNext || (isUnseen && segment.sequence == requestSequence) { return .forget }
     return segment.sequence - receiveNext < UInt32(ReceiveWindow.size) ? .challenge : .quiet
   }
 
@@ -86,6 +86,22 @@ extension Connection {
     return .acknowledge
   }
 
+  /// Whether the client may not have seen our last response, or our FIN.
+  @inline(__always) private var isUnseen: Bool {
+    state == ConnectionState.answering || (state == ConnectionState.closing && peerClosed != 1)
+  }
+
+  /// SEG.SEQ and SEG.ACK of a segment of ours that carries nothing, sent because of `segment`.
+  ///
+  /// As long as the client may not have seen our response, they are those from before its request: the client is the
+  /// one that repeats. A request once acknowledged it would not send again, and a response that was lost would never
+  /// come. Where the client has seen it, the segment is an old one, which it answers with its own acknowledgement.
+  @inline(__always)
+  public func position(answering segment: Segment) -> (sequence: SequenceNumber, acknowledgement: SequenceNumber) {
+    if isUnseen && segment.acknowledgement != sendNext { return (responseSequence, requestSequence) }
+    return (sendNext, receiveNext)
+  }
+
   /// A request of `length` bytes is being answered with `responseLength` bytes.
   @inline(__always)
   public mutating func answer(_ segment: Segment, responseLength: UInt32, closes: Bool) {
@@ -101,6 +117,8 @@ extension Connection {
 
   /// The client's FIN is answered with ours.
   @inline(__always) public mutating func finish(_ segment: Segment) {
+    requestSequence = segment.sequence
+    responseSequence = sendNext
     receiveNext = segment.end
     sendNext = sendNext &+ 1
     peerClosed = 2
