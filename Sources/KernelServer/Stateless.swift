@@ -25,8 +25,8 @@ extension Server {
 
   /// SYN: answered with a cookie, or left to a listener of the kernel's.
   @inline(__always) private func shakeHands() -> Verdict {
-    // With a listener on this very address the kernel can serve while we cannot.
     if isClientRefused { return drop(.clientRefused) }
+    // With a listener on this very address the kernel can serve while we cannot.
     if isDraining || (hasOwnListener && !isFresh(Clock.coarse_ns)) { return leave() }
     guard isChecksumRight() else { return drop(.checksum) }
     switch Handover.hasSocket(packet, segment.flow) {
