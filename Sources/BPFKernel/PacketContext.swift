@@ -32,6 +32,12 @@ public struct PacketContext {
   }
   /// Makes the packet longer or shorter at its end.
   @inline(__always) public func resize(to length: UInt32) -> Bool { Helper.changeTail(raw, length) == 0 }
+  /// The largest datagram the packet's device carries, in bytes; `nil` if the kernel does not say.
+  @inline(__always) public var deviceMTU: UInt32? {
+    var mtu: UInt32 = 0
+    return Helper.deviceMTU(raw, &mtu) >= 0 ? mtu : nil
+  }
+
   /// Sends the packet, as it is when the program ends, out of the interface it came from.
   @inline(__always) public func reflect() -> Verdict {
     Verdict(rawValue: Int32(truncatingIfNeeded: Helper.redirect(interfaceIndex)))

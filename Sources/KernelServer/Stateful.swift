@@ -11,7 +11,10 @@ extension Server {
     if stored.pointee.state == ConnectionState.handedOver { return proceedHandedOver(stored) }
     guard loadPayload(), isChecksumRight() else { return .done(drop(.checksum)) }
     connection = stored.pointee
-    switch scratch.connection.pointee.arrive(segment) {
+    let arrival = scratch.connection.pointee.arrive(segment)
+    // So long a payload is not verified here. The kernel verifies what it is given; on anything else nothing is built.
+    if !isPayloadLoaded && arrival != .request { return .done(drop(.outOfOrder)) }
+    switch arrival {
     case .request: return .serve
     case .repeatedRequest: return .repeatAnswer
     case .finish: return .finish

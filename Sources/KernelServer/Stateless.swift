@@ -42,7 +42,7 @@ extension Server {
     }
     guard segment.headerLength == 20 || loadOptions() else { return drop(.packet) }
     let offered = Handshake.offeredSize(segment, options: UnsafeRawPointer(scratch.options))
-    let size = offered == 0 ? TCPOption.segmentSizeDefault : offered
+    let size = segmentSize(offered == 0 ? TCPOption.segmentSizeDefault : offered)
     // The kernel takes no connection over whose segments are smaller (bpf_sk_assign_tcp_reqsk).
     if size < TCPOption.segmentSizeDefault { return leave() }
     let cookie = keys.cookie(
@@ -50,8 +50,16 @@ extension Server {
     var reply = Reply(
       sequence: cookie, acknowledgement: segment.sequence &+ 1, flags: TCPFlags.syn | TCPFlags.ack)
     // Only what was offered is answered, so a SYN-ACK is never longer than its SYN.
-    reply.segmentSize = offered
+    reply.segmentSize = offered == 0 ? 0 : size
     return send(reply, counting: .handshakes)
+  }
+
+  /// What fits both the client and the device the packets take, there and back (RFC 9293 section 3.7.1).
+  @inline(__always) private func segmentSize(_ offered: UInt16) -> UInt16 {
+    guard let mtu = packet.deviceMTU, mtu < UInt32(UInt16.max) else { return offered }
+    let headers = UInt32(IPv4Header.byteCount &+ TCPHeader.byteCount)
+    let limit = UInt16(truncatingIfNeeded: mtu &- headers)
+    return offered < limit ? offered : limit
   }
 
   /// Whether the lists of clients keep this one out. The firewall's rules for incoming packets come after this

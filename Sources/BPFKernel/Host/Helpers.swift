@@ -38,6 +38,10 @@ enum Helper {
     return 0
   }
   static func pullData(_ context: MutablePointer, _ length: UInt32) -> Int64 { 0 }
+  static func deviceMTU(_ context: MutablePointer, _ mtu: MutablePointer) -> Int64 {
+    mtu.storeBytes(of: kernel.deviceMTU, as: UInt32.self)
+    return 0
+  }
   static func redirect(_ interfaceIndex: UInt32) -> Int64 { 7 }
 
   static func checksum(_ bytes: Pointer, _ length: UInt32, _ seed: UInt32) -> Int64 {

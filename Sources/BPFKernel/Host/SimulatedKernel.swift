@@ -9,6 +9,8 @@ public final class SimulatedKernel {
   public var time_ns: UInt64 = 1_000_000_000_000
   /// What the next packet says of its checksum: CHECKSUM_NONE (0) to CHECKSUM_PARTIAL (3).
   public var checksumState: UInt8 = 0
+  /// Of the device packets come in on: loopback's.
+  public var deviceMTU: UInt32 = 65_536
   /// Local addresses and ports with a listener.
   public var listeners: [(address: UInt32, port: UInt16)] = []
   /// Connections the kernel has a socket for.

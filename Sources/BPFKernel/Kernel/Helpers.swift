@@ -43,6 +43,11 @@ enum Helper {
   @inline(__always) static func pullData(_ context: MutablePointer, _ length: UInt32) -> Int64 {
     unsafeBitCast(39, to: (@convention(c) (MutablePointer, UInt32) -> Int64).self)(context, length)
   }
+  /// bpf_check_mtu of the packet's own device, asked only for the MTU it tells. Negative if it cannot tell.
+  @inline(__always) static func deviceMTU(_ context: MutablePointer, _ mtu: MutablePointer) -> Int64 {
+    unsafeBitCast(163, to: (@convention(c) (MutablePointer, UInt32, MutablePointer, Int32, UInt64) -> Int64).self)(
+      context, 0, mtu, 0, 0)
+  }
   /// bpf_redirect, to the egress of an interface.
   @inline(__always) static func redirect(_ interfaceIndex: UInt32) -> Int64 {
     unsafeBitCast(23, to: (@convention(c) (UInt32, UInt64) -> Int64).self)(interfaceIndex, 0)
