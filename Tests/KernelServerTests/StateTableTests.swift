@@ -155,9 +155,11 @@ extension KernelPart {
       let start: UInt32 = 0xffff_ff80
       private let isNone: Bool
       private let closes: Bool
+      private let isUnseen: Bool
 
       init(_ state: State) throws {
         bench = try Bench()
+        isUnseen = state == .answering || state == .closing || state == .lastAcknowledgement
         let unit = bench.store(object)
         isNone = state == .none
         closes = state == .closing || state == .closed
@@ -195,6 +197,10 @@ extension KernelPart {
         made.generation = object.generation
         made.responseSecond = UInt32(second)
         made.answered = state == .lastAcknowledgement ? 0 : 1
+        if state == .lastAcknowledgement {
+          made.requestSequence = made.receiveNext
+          made.responseSequence = made.sendNext
+        }
         if state == .closed || state == .lastAcknowledgement { made.receiveNext = made.receiveNext &+ 1 }
         if closes || state == .lastAcknowledgement { made.sendNext = made.sendNext &+ 1 }
         made.peerClosed = state == .closed ? 1 : state == .lastAcknowledgement ? 2 : 0
@@ -239,6 +245,15 @@ extension KernelPart {
         }
       }
 
+      /// SEG.SEQ and SEG.ACK of what carries no data: as before the last request if its response may be lost, so that
+      /// the client goes on sending it again.
+      private func announced(_ packet: Packet) -> (UInt32, UInt32) {
+        guard let before, isUnseen, packet.acknowledgement != client.received else {
+          return (client.received, client.next)
+        }
+        return (before.responseSequence.value, before.requestSequence.value)
+      }
+
       func check(_ expectation: Expectation, _ packet: Packet) -> Check {
         let (next, sent) = (client.next, client.received)
         let response = object.response(closes ? VariantIndex.closing11 : VariantIndex.persistent11)
@@ -251,8 +266,12 @@ extension KernelPart {
         case .repeatAnswer:
           return .response(
             response, sequence: before!.responseSequence.value, acknowledging: next, fin: closes, again: true)
-        case .acknowledge(let finToo): return .acknowledgement(sent, next &+ (finToo ? 1 : 0))
-        case .challenge: return .challenge(sent, next)
+        case .acknowledge(let finToo):
+          let (sequence, acknowledgement) = announced(packet)
+          return .acknowledgement(sequence, acknowledgement &+ (finToo ? 1 : 0))
+        case .challenge:
+          let (sequence, acknowledgement) = announced(packet)
+          return .challenge(sequence, acknowledgement)
         case .finish: return .finish(sent, next &+ 1)
         case .repeatFinish: return .finish(sent &- 1, next)
         case .reset: return .reset(sent, next &+ UInt32(packet.payload.count) &+ (packet.flags.contains(.fin) ? 1 : 0))

@@ -28,7 +28,7 @@ import Wire
     case repeated, repeatedGrown, repeatedShorter, repeatedAcknowledged, repeatedFin
     case older, overlapping, probe, probeOfOneByte, newer
     case fin, finUnacknowledged, olderFin, olderFinUnacknowledged, newerFin
-    case rst, rstAck, rstInWindow, rstBehindWindow, olderRst
+    case rst, rstAck, rstInWindow, rstBehindWindow, olderRst, rstAtRequest
   }
 
   struct Cell: Sendable, CustomTestStringConvertible {
@@ -67,6 +67,27 @@ import Wire
     #expect(withUnsafeBytes(of: expected) { Array($0) } == withUnsafeBytes(of: after) { Array($0) })
   }
 
+  /// Only the client repeats: what our ACK has acknowledged, it does not.
+  @Test("a request is not acknowledged without its response", arguments: State.allCases)
+  func position(_ state: State) {
+    let base: UInt32 = 0xffff_ec78
+    let connection = Self.connection(state, base)
+    let isUnseen = state != .idle && state != .closed
+    for kind in Kind.allCases {
+      let segment = Self.segment(kind, for: connection, base)
+      let position = connection.position(answering: segment)
+      if isUnseen && segment.acknowledgement != connection.sendNext {
+        #expect(position.sequence == connection.responseSequence, "\(kind)")
+        #expect(position.acknowledgement == connection.requestSequence, "\(kind)")
+      } else {
+        #expect(position.sequence == connection.sendNext, "\(kind)")
+        #expect(position.acknowledgement == connection.receiveNext, "\(kind)")
+      }
+    }
+    let last = SequenceNumber(base &+ (state == .lastAcknowledgement ? 5000 : 4900))
+    #expect(connection.requestSequence == last)
+  }
+
   // MARK: The table
 
   static let cells: [Cell] = State.allCases.flatMap { state in
@@ -81,7 +102,11 @@ import Wire
     // RFC 5961 section 3.2.
     case .rst, .rstAck: return .forget
     case .rstInWindow: return .challenge
-    case .rstBehindWindow, .olderRst: return .quiet
+    // Also at the number that is announced as long as our response, or our FIN, may be unseen.
+    case .rstAtRequest:
+      return state == .answering || state == .closing || state == .requestedAndClosed ? .forget : .quiet
+    case .olderRst: return state == .lastAcknowledgement ? .forget : .quiet
+    case .rstBehindWindow: return .quiet
     // RFC 5961 section 5.2.
     case .ackNeverSent, .requestNeverSent: return .challenge
     case .newerAck, .withoutAck, .newer, .newerFin: return .outOfOrder
@@ -172,6 +197,7 @@ import Wire
     case .rstInWindow: return make(.rst, next &+ 64_239, 0)
     case .rstBehindWindow: return make(.rst, next &+ 64_240, 0)
     case .olderRst: return make(.rst, next &- 1, 0)
+    case .rstAtRequest: return make(.rst, request, 0)
     }
   }
 }
