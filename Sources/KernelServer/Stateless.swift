@@ -56,10 +56,9 @@ extension Server {
 
   /// What fits both the client and the device the packets take, there and back (RFC 9293 section 3.7.1).
   @inline(__always) private func segmentSize(_ offered: UInt16) -> UInt16 {
-    guard let mtu = packet.deviceMTU, mtu < UInt32(UInt16.max) else { return offered }
-    let headers = UInt32(IPv4Header.byteCount &+ TCPHeader.byteCount)
-    let limit = UInt16(truncatingIfNeeded: mtu &- headers)
-    return offered < limit ? offered : limit
+    guard let mtu = packet.deviceMTU else { return offered }
+    let limit = mtu &- UInt32(IPv4Header.byteCount &+ TCPHeader.byteCount)
+    return UInt32(offered) < limit ? offered : UInt16(truncatingIfNeeded: limit)
   }
 
   /// Whether the lists of clients keep this one out. The firewall's rules for incoming packets come after this

@@ -25,6 +25,15 @@ extension KernelPart {
       }
     }
 
+    @Test("no segment is larger than the device's MTU has room for, whatever is offered")
+    func deviceLimit() throws {
+      let bench = try Bench()
+      let client = Client(bench)
+      // Loopback's MTU is 65,536 bytes.
+      try bench.send(
+        syn(client, TCPOptionBytes.linux(65_535)), .synAck(segmentSize: 65_496, acknowledging: client.next &+ 1))
+    }
+
     @Test("a SYN without MSS gets no option; it is taken for 536")
     func noSegmentSize() throws {
       let bench = try Bench()
