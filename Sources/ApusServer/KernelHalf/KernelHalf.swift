@@ -31,6 +31,8 @@ final class KernelHalf: Service {
 
   /// Begins to answer.
   func start() throws {
+    // Nothing is stored yet, so nothing can be stale: the first requests need not wait for the watcher's thread.
+    part.control.beat(MonotonicClock.now_ns())
     watcher.start()
     filler.start()
     reader.start()
