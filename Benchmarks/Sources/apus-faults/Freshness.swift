@@ -66,7 +66,9 @@ struct Freshness {
     let isTold = abs(byKernelPart - hits) <= max(20, hits / 100)
     var measured = "\(tally.answers) answers, \(percentage(hits, of: tally.answers)) from the kernel part; "
     measured += "torn \(tally.tornByKernelPart) by it, \(tally.tornByServer) by the server; stale \(tally.stale); "
-    measured += "oldest \(format(tally.oldest_s * 1000)) ms; \(format(rate, decimals: 1)) replacements/s"
+    measured += "oldest \(format(tally.oldest_s * 1000)) ms; hits again after "
+    measured +=
+      "\(format(Latencies(tally.relearned_s).percentile_ms(50))) ms (median); \(format(rate, decimals: 1)) replacements/s"
     if tally.impossible > 0 { measured += "; \(tally.impossible) of no version" }
     if !tally.failures.isEmpty { measured += "; \(tally.failureText)" }
     if !isTold { measured += "; \(hits) hits, but \(byKernelPart) answers looked like it" }

@@ -41,15 +41,28 @@ struct Loss {
     let lostBefore = try network.lostPackets()
     let apus = try load.run(network, port: 80)
     let lost = try network.lostPackets() - lostBefore
-    let hits = try server.status().hits - before.hits
+    let after = try server.status()
+    let hits = after.hits - before.hits
     let nginx = try load.run(network, port: Self.nginxPort)
     var measured = "\(apus.right) of \(requests) right, \(apus.wrong) wrong; \(percentage(hits, of: requests)) hits; "
     measured += "\(lost) packets lost; \(apus.latencies); nginx \(nginx.latencies)"
+    let handovers = after.handovers(since: before)
+    if !handovers.isEmpty { measured += "; handed over: \(handovers)" }
     if !apus.failures.isEmpty { measured += "; \(apus.failureText)" }
     if !nginx.failures.isEmpty { measured += "; nginx: \(nginx.failureText)" }
     context.add(
       "\(percent) %, \(isKept ? "kept" : "short") connections", promise: "all answered within 15 s, none wrong",
       measured: measured,
       kept: apus.right == requests && apus.wrong == 0 && apus.latencies.longest_s <= Self.patience_s && lost > 0)
+  }
+}
+
+extension StatusReport {
+  /// "3 noObject, 1 window": hand-overs by reason between two reports.
+  func handovers(since earlier: StatusReport) -> String {
+    (kernel?.handovers ?? [:])
+      .map { (reason: $0.key, count: $0.value - earlier.handovers($0.key)) }
+      .filter { $0.count > 0 }.sorted { ($1.count, $0.reason) < ($0.count, $1.reason) }
+      .map { "\($0.count) \($0.reason)" }.joined(separator: ", ")
   }
 }

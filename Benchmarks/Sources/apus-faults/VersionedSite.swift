@@ -171,9 +171,12 @@ struct VersionTally {
   var oldest_s = 0.0
   /// Answers with a version replaced more than a second before the request was sent.
   var stale = 0
+  /// From a replacement to the kernel part's first answer with the new version.
+  var relearned_s: [Double] = []
   var failures: [String: Int] = [:]
 
   init(_ samples: [VersionSample], _ site: VersionedSite) {
+    var firstHit_s: [[Double?]] = site.completed_s.map { Array(repeating: nil, count: $0.count) }
     for sample in samples {
       switch sample.outcome {
       case .version(let version):
@@ -184,11 +187,19 @@ struct VersionTally {
         }
         oldest_s = max(oldest_s, age_s)
         if age_s > 1 { stale += 1 }
+        if sample.isFromKernelPart {
+          let first_s = firstHit_s[sample.file][version] ?? .infinity
+          firstHit_s[sample.file][version] = min(first_s, sample.received_s)
+        }
       case .torn:
         answers += 1
         if sample.isFromKernelPart { tornByKernelPart += 1 } else { tornByServer += 1 }
       case .status(let status): failures["status \(status)", default: 0] += 1
       case .failed(let failure): failures[failure.description, default: 0] += 1
+      }
+    }
+    for (hits_s, replaced_s) in zip(firstHit_s, site.completed_s) {
+      relearned_s += zip(hits_s, replaced_s).dropFirst().compactMap { hit_s, replaced_s in hit_s.map { $0 - replaced_s }
       }
     }
   }
