@@ -43,7 +43,8 @@ final class FaultClient {
   }
   private static let socketWindowMax: UInt32 = 40_000
 
-  init(to address: String, port: UInt16, timeout_s: Double) throws(ClientFailure) {
+  /// - Parameter source: the client's address; by default the device's first.
+  init(from source: String? = nil, to address: String, port: UInt16, timeout_s: Double) throws(ClientFailure) {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw .connect(errno) }
     var on: Int32 = 1
@@ -52,20 +53,36 @@ final class FaultClient {
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
-    var target = sockaddr_in()
-    target.sin_family = sa_family_t(AF_INET)
-    target.sin_port = port.bigEndian
-    inet_pton(AF_INET, address, &target.sin_addr)
-    let code = withUnsafePointer(to: &target) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 ? 0 : errno
-      }
+    if let source {
+      // The port is chosen by connect(2), among those free for this one target (ip(7)).
+      setsockopt(descriptor, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on, socklen_t(MemoryLayout<Int32>.size))
+      let code = Self.call(bind, descriptor, source, 0)
+      guard code == 0 else { throw .connect(code) }
     }
+    let code = Self.call(connect, descriptor, address, port)
     // EINPROGRESS is what SO_SNDTIMEO makes of a connect(2) that takes too long (socket(7)).
     guard code == 0 else { throw code == EINPROGRESS || code == EAGAIN ? .timedOut : .connect(code) }
   }
 
   deinit { close(descriptor) }
+
+  /// Calls bind(2) or connect(2).
+  ///
+  /// - Returns: 0 or errno.
+  private static func call(
+    _ function: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32, _ descriptor: Int32, _ address: String,
+    _ port: UInt16
+  ) -> Int32 {
+    var target = sockaddr_in()
+    target.sin_family = sa_family_t(AF_INET)
+    target.sin_port = port.bigEndian
+    inet_pton(AF_INET, address, &target.sin_addr)
+    return withUnsafePointer(to: &target) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        function(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 ? 0 : errno
+      }
+    }
+  }
 
   /// Sends a GET of HTTP/1.1 and reads its answer, whose body must have a Content-Length.
   func get(_ target: String, host: String = "apus.test", closes: Bool = false) throws(ClientFailure) -> Answer {

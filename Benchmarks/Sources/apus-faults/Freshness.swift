@@ -7,6 +7,7 @@ struct Freshness {
   private let context: FaultContext
   private static let files = 200
   private static let replacementsPerSecond = 20.0
+  private static let sources = (10..<18).map { "10.77.0.\($0)" }
   private static let backendPort: UInt16 = 8081
 
   init(_ context: FaultContext) { self.context = context }
@@ -25,6 +26,7 @@ struct Freshness {
     let site = try VersionedSite(files: Self.files, replacement)
     try TestNetwork.withVeth { network in
       try FaultClient.tellApart(network)
+      for source in Self.sources { try network.client.ip("address", "add", source + "/24", "dev", "eth0") }
       var backend: NginxServer?
       if hasBackend { backend = try NginxServer(in: network, port: Self.backendPort, root: site.directory.path) }
       let server = try context.serve(network, root: site.directory.path, backendPort: backend?.port)
@@ -32,7 +34,7 @@ struct Freshness {
       _ = try run(network, site, duration_s: 3)
 
       let before = try server.status()
-      let load = try VersionLoad(network, targets: site.targets)
+      let load = try VersionLoad(network, targets: site.targets, sources: Self.sources)
       let start_s = monotonicSeconds()
       for number in 0..<count {
         pause(seconds: max(0, start_s + Double(number) / Self.replacementsPerSecond - monotonicSeconds()))
@@ -44,18 +46,20 @@ struct Freshness {
       let after = try server.status()
       report(
         title, samples, VersionTally(samples, site), replacement, hits: after.hits - before.hits,
+        handovers: after.handovers(since: before),
         rate: Double(count) / duration_s)
     }
   }
 
   private func run(_ network: TestNetwork, _ site: VersionedSite, duration_s: Double) throws -> [VersionSample] {
-    let load = try VersionLoad(network, targets: site.targets)
+    let load = try VersionLoad(network, targets: site.targets, sources: Self.sources)
     pause(seconds: duration_s)
     return load.finish()
   }
 
   private func report(
     _ title: String, _ samples: [VersionSample], _ tally: VersionTally, _ replacement: Replacement, hits: Int,
+    handovers: String,
     rate: Double
   ) {
     let torn = tally.tornByKernelPart + tally.tornByServer
@@ -66,7 +70,7 @@ struct Freshness {
     let isTold = abs(byKernelPart - hits) <= max(20, hits / 100)
     var measured = "\(tally.answers) answers, \(percentage(hits, of: tally.answers)) from the kernel part; "
     measured += "torn \(tally.tornByKernelPart) by it, \(tally.tornByServer) by the server; stale \(tally.stale); "
-    measured += "oldest \(format(tally.oldest_s * 1000)) ms; hits again after "
+    measured += "oldest \(format(tally.oldest_s * 1000)) ms; handed over: \(handovers); hits again after "
     measured +=
       "\(format(Latencies(tally.relearned_s).percentile_ms(50))) ms (median); \(format(rate, decimals: 1)) replacements/s"
     if tally.impossible > 0 { measured += "; \(tally.impossible) of no version" }

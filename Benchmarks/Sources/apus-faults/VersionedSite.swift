@@ -112,9 +112,11 @@ final class VersionLoad {
   ///     needed to see the kernel part again.
   ///   - timeout_s: how long a client waits.
   ///   - pause_s: between two requests of a thread.
+  ///   - sources: addresses of the client, each thread its own; none: all have the same. A port used again while the
+  ///     server's socket is in TIME-WAIT is left to the kernel, so a fast load needs many.
   init(
     _ network: TestNetwork, port: UInt16 = 80, targets: [String], threads: Int = 8, requestsPerConnection: Int = 10,
-    timeout_s: Double = 10, pause_s: Double = 0
+    timeout_s: Double = 10, pause_s: Double = 0, sources: [String] = []
   ) throws {
     let address = network.serverAddress
     crew = try Crew(threads, in: network.client) { [stop] thread in
@@ -129,7 +131,9 @@ final class VersionLoad {
         var sample = VersionSample(file: file, sent_s: sent_s, received_s: 0, outcome: .torn)
         do throws(ClientFailure) {
           if client == nil {
-            client = try FaultClient(to: address, port: port, timeout_s: timeout_s)
+            client = try FaultClient(
+              from: sources.isEmpty ? nil : sources[thread % sources.count], to: address, port: port,
+              timeout_s: timeout_s)
             onConnection = 0
           }
           onConnection += 1
