@@ -90,8 +90,9 @@ extension Server {
 
   /// The cookie is right: with data or a FIN the connection begins to exist.
   @inline(__always) private func open() -> Step {
-    if case .connection = Handover.hasSocket(packet, segment.flow) { return .done(leave()) }
+    // It tells a socket nothing new either, should there be one: the first request has not come.
     if segment.sequenceLength == 0 { return .done(drop(.handshakeAcknowledgement)) }
+    if case .connection = Handover.hasSocket(packet, segment.flow) { return .done(leave()) }
     guard loadPayload(), isChecksumRight() else { return .done(drop(.checksum)) }
     connection = Connection(
       receiveNext: segment.sequence, sendNext: segment.acknowledgement,
