@@ -1,4 +1,3 @@
-import CFaults
 import Foundation
 import TestSupport
 
@@ -84,9 +83,7 @@ struct DaemonFaults {
     ) { server, body in
       let thread = try Self.thread("apus-watch", of: server.process.pid)
       // ptrace(2) is for the thread that began it; `stalled` stays on this one.
-      guard cfaults_stop_thread(thread) == 0 else { throw SupportError.systemCall("ptrace", errno) }
-      defer { _ = cfaults_continue_thread(thread) }
-      try body()
+      try ThreadControl.whileStopped(thread, body)
     }
   }
 

@@ -1,4 +1,3 @@
-import CFaults
 import Foundation
 import TestSupport
 
@@ -111,7 +110,7 @@ final class FaultClient {
     }
     while end < headEnd + length { try receive() }
     guard end == headEnd + length else { throw .malformed }
-    let isFromKernelPart = cfaults_peer_window(descriptor) > Self.socketWindowMax
+    let isFromKernelPart = peerWindow(of: descriptor) > Self.socketWindowMax
     return Answer(status: status, body: buffer[headEnd..<end], isFromKernelPart: isFromKernelPart)
   }
 

@@ -1,4 +1,3 @@
-import CFaults
 import Foundation
 import TestSupport
 
@@ -65,7 +64,7 @@ struct Flood {
     nonisolated(unsafe) let sender = try RawSender(network)
     let request = Array("GET /checked-1.css HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
     return try Crew(1, in: network.client) { _ in
-      cfaults_bind_to_cpu(Int32(sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1))
+      ThreadControl.bindToLastCPU()
       var random = FastRandom()
       var sent = 0
       while !stop.isSet {

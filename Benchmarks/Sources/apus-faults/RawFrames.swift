@@ -1,4 +1,3 @@
-import CFaults
 import Foundation
 import TestSupport
 
@@ -105,7 +104,7 @@ final class RawSender {
 
   let serverAddress: UInt32
   let clientAddress: UInt32
-  private let descriptor: Int32
+  private let socket: PacketSocket
   private let hardware: (destination: [UInt8], source: [UInt8])
   private let frames = UnsafeMutableRawPointer.allocate(byteCount: batch * stride, alignment: 64)
   private var received = [UInt8](repeating: 0, count: 2048)
@@ -115,20 +114,10 @@ final class RawSender {
   init(_ network: TestNetwork) throws {
     try network.server.ip("route", "replace", "198.18.0.0/15", "via", network.clientAddress)
     func address(in namespace: NetworkNamespace) throws -> [UInt8] {
-      try namespace.withThread {
-        var bytes = [UInt8](repeating: 0, count: 6)
-        guard cfaults_hardware_address("eth0", &bytes) == 0 else {
-          throw SupportError.systemCall("SIOCGIFHWADDR", errno)
-        }
-        return bytes
-      }
+      try namespace.withThread { try PacketSocket.hardwareAddress(of: "eth0") }
     }
     hardware = try (address(in: network.server), address(in: network.client))
-    descriptor = try network.client.withThread {
-      let descriptor = cfaults_packet_socket("eth0")
-      guard descriptor >= 0 else { throw SupportError.systemCall("packet socket", errno) }
-      return descriptor
-    }
+    socket = try network.client.withThread { try PacketSocket(on: "eth0") }
     func number(_ text: String) -> UInt32 {
       var address = in_addr()
       inet_pton(AF_INET, text, &address)
@@ -138,10 +127,7 @@ final class RawSender {
     clientAddress = number(network.clientAddress)
   }
 
-  deinit {
-    close(descriptor)
-    frames.deallocate()
-  }
+  deinit { frames.deallocate() }
 
   /// Adds a segment to the batch; all of a batch have the same length.
   func add(_ segment: RawSegment, payload: [UInt8] = []) {
@@ -155,16 +141,15 @@ final class RawSender {
   func flush() -> Int {
     defer { lengths.removeAll(keepingCapacity: true) }
     guard let length = lengths.first else { return 0 }
-    return max(
-      0, Int(cfaults_send(descriptor, frames, UInt32(Self.stride), UInt32(length), UInt32(lengths.count))))
+    return socket.send(frames, stride: Self.stride, length: length, count: lengths.count)
   }
 
   /// The next segment that came from the server, or nil when none comes for `timeout_ms`.
   func receive(timeout_ms: Int32) -> RawSegment? {
     while true {
-      let count = cfaults_receive(descriptor, &received, UInt(received.count), Int32(MSG_DONTWAIT))
+      let count = socket.receive(into: &received)
       if count < 0 {
-        var event = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        var event = pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0)
         if poll(&event, 1, timeout_ms) <= 0 { return nil }
         continue
       }

@@ -1,34 +1,33 @@
 #ifndef CFAULTS_H
 #define CFAULTS_H
-// What Swift's Glibc module lacks: packet sockets, and functions with a variable number of arguments.
-#include <stdint.h>
+// Declarations Swift's Glibc module lacks: addresses of packet sockets, functions with a variable number of arguments,
+// and functions that are there for _GNU_SOURCE only.
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-/// A packet socket (packet(7)) that receives every frame of a device, outgoing ones among them, and sends whole frames
-/// to it.
-///
-/// - Returns: a descriptor, or -1 with errno.
-int cfaults_packet_socket(const char *device);
+// struct mmsghdr of sendmmsg(2).
+struct cfaults_message {
+  struct msghdr header;
+  unsigned int length;
+};
 
-/// Receives one frame, without waiting if `flags` says so.
-///
-/// - Returns: its length, -1 with errno, or 0 if it was a frame this host sent.
-long cfaults_receive(int descriptor, void *frame, unsigned long room, int flags);
+static inline long cfaults_sendmmsg(int descriptor, struct cfaults_message *messages, unsigned int count) {
+  return syscall(SYS_sendmmsg, descriptor, messages, count, 0);
+}
 
-/// Sends `count` frames that lie `stride` bytes apart and are `length` bytes long each.
-///
-/// - Returns: how many were sent, or -1 with errno.
-int cfaults_send(int descriptor, void *frames, unsigned stride, unsigned length, unsigned count);
+static inline long cfaults_ptrace(int request, int thread) { return ptrace(request, thread, 0, 0); }
 
-/// The hardware address of a device (6 bytes). -1 with errno if there is none.
-int cfaults_hardware_address(const char *device, uint8_t *address);
+// `cpus` is a mask of the first 64 CPUs.
+static inline long cfaults_sched_setaffinity(unsigned long cpus) {
+  return syscall(SYS_sched_setaffinity, 0, sizeof cpus, &cpus);
+}
 
-/// The receive window the peer of a connected TCP socket offered last, in bytes (tcpi_snd_wnd, linux/tcp.h).
-unsigned cfaults_peer_window(int descriptor);
-
-/// Stops one thread of another process (ptrace(2)); to be called, as `cfaults_continue_thread`, by the same thread.
-int cfaults_stop_thread(int thread);
-int cfaults_continue_thread(int thread);
-
-/// Binds the calling thread to one CPU.
-int cfaults_bind_to_cpu(int cpu);
+static const int cfaults_PTRACE_SEIZE = PTRACE_SEIZE;
+static const int cfaults_PTRACE_INTERRUPT = PTRACE_INTERRUPT;
+static const int cfaults_PTRACE_DETACH = PTRACE_DETACH;
+static const int cfaults_WALL = 0x40000000;
 #endif
