@@ -23,7 +23,7 @@ enum ServerLimits {
   /// Default budget of the in-memory file cache, for all event loops together.
   static let fileCacheBytesDefault = 64 * 1024 * 1024
   /// A cached file is answered without looking at its path for this long. The old version of a replaced file
-  /// is answered no later than this after the replacement (DESIGN.md, rule 4, demands 1 s).
+  /// is answered no later than this after the replacement (Apus promises 1 s).
   static let fileValidity_ms = 100
   /// A file is quiet when its last change is at least this old: longer than the tick file times come from
   /// (10 ms at most), so that a further change cannot hide behind an equal time.

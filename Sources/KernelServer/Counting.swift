@@ -1,6 +1,6 @@
 import Contract
 
-/// This CPU's counters: every answer, every hand-over and every drop has one (DESIGN rule "nothing silent").
+/// This CPU's counters: every answer, every hand-over and every drop has one, so that nothing is silent.
 struct Counters {
   let base: UnsafeMutableRawPointer
   @inline(__always) init(_ base: UnsafeMutableRawPointer) { self.base = base }

@@ -65,7 +65,7 @@ struct ServeCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "Memory for objects, a power of two: 32M, 256M. (default: 64M)", valueName: "bytes"),
     transform: ByteSize.parse)
-  var cacheSize = ByteSize(bytes: 64 << 20)
+  var cacheSize = ByteSize(bytes: Limits.arenaBytesDefault)
 
   @Flag(help: "Log what is done, not only what goes wrong, to standard error.")
   var verbose = false

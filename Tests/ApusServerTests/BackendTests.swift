@@ -16,7 +16,7 @@ import Testing
     directory.link("link", to: "d/index.html")
     directory.write("empty", "")
     directory.write("large", String(repeating: "x", count: Limits.responseBytesMax + 1))
-    usleep(UInt32(WatchLimits.quiet_ms + 20) * 1000)
+    usleep(UInt32(ServerLimits.quiet_ms + 20) * 1000)
   }
 
   private func compose(
@@ -188,7 +188,7 @@ import Testing
       try compose { CannedAnswer().reply(to: $0) }
     } throws: { error in
       guard case OriginRefusal.notQuiet(let retryAfter_ms) = error else { return false }
-      return (1...WatchLimits.quiet_ms + 1).contains(retryAfter_ms)
+      return (1...ServerLimits.quiet_ms + 1).contains(retryAfter_ms)
     }
   }
 
@@ -197,7 +197,7 @@ import Testing
     let reason = refusal { _, head in
       if head.contains("HTTP/1.0") && !head.contains("Connection") { directory.write("f", "bodY") }
     }
-    #expect(reason == "\(OriginRefusal.notQuiet(retryAfter_ms: WatchLimits.quiet_ms))")
+    #expect(reason == "\(OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms))")
   }
 
   @Test func aServerThatIsNotThereIsAFailure() {

@@ -59,7 +59,7 @@ final class Nginx {
     root.write("a.css", "body { color: red }\n")
     root.write("d/index.html", "<title>" + String(repeating: "index", count: 200) + "</title>")
     root.write("d/page.html", String(repeating: "page", count: 200))
-    usleep(UInt32(WatchLimits.quiet_ms + 20) * 1000)
+    usleep(UInt32(ServerLimits.quiet_ms + 20) * 1000)
   }
 
   private func compose(_ path: String, _ nginx: Nginx) throws -> ComposedObject {

@@ -98,7 +98,7 @@ import Testing
   }
 
   @Test func quietCountsFromTheLaterOfBothTimes() {
-    var status = FileStatus.stub
+    var status = FileMetadata.stub
     status.modified_ns = 1_000_000_000
     status.changed_ns = 2_000_000_000
     #expect(status.quiet(now_ns: 2_200_000_000) == .quiet)
@@ -107,6 +107,6 @@ import Testing
   }
 }
 
-extension FileStatus {
-  static var stub: FileStatus { try! FileStatus.ofLink(at: "/") }
+extension FileMetadata {
+  static var stub: FileMetadata { try! FileMetadata.ofLink(at: "/") }
 }

@@ -147,7 +147,7 @@ final class Filler: Sendable {
   private func settle(_ fill: Fill, _ error: any Error) {
     switch error {
     case OriginRefusal.notQuiet(let retryAfter_ms): putOff(fill, after_ms: retryAfter_ms)
-    case StoreRefusal.invalidated: putOff(fill, after_ms: WatchLimits.quiet_ms)
+    case StoreRefusal.invalidated: putOff(fill, after_ms: ServerLimits.quiet_ms)
     case OriginRefusal.notStorable(let reason): refuse(fill, \.notStorable, reason)
     case StoreRefusal.notAdmitted: refuse(fill, \.notAdmitted, "the store is full")
     default: refuse(fill, \.failed, "\(error)")

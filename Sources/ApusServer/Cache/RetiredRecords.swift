@@ -1,5 +1,5 @@
 /// Records of objects that were replaced or removed, kept for as long as an answer made from one may have to be sent
-/// again (DESIGN rule "never torn": what was begun with one version is finished with it). First in, first out.
+/// again (never torn: what was begun with one version is finished with it). First in, first out.
 struct RetiredRecords {
   struct Entry {
     /// Bytes from the start of the arena to the record.

@@ -1,4 +1,3 @@
-import BPF
 import Glibc
 import Logging
 import NIOCore

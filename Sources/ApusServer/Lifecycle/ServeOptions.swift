@@ -1,3 +1,5 @@
+import Contract
+
 /// An IPv4 address and port as a user writes them: `127.0.0.1:8080`, `0.0.0.0:80`.
 public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
   /// Host byte order.
@@ -106,7 +108,7 @@ public struct ServeOptions: Sendable {
 
   public init(
     directory: String, listen: [ListenAddress], backend: ListenAddress? = nil, mode: ServeMode = .auto,
-    interfaces: [String] = [], adminPath: String? = nil, cacheBytes: Int = 64 << 20,
+    interfaces: [String] = [], adminPath: String? = nil, cacheBytes: Int = Limits.arenaBytesDefault,
     clients: ClientLists = ClientLists()
   ) {
     self.directory = directory

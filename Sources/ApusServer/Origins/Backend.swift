@@ -33,7 +33,7 @@ struct Backend: Origin {
     let asker = BackendAsker(endpoint: endpoint, request: request)
     do {
       let (file, status) = try findFile(path, asker, watch)
-      guard status.kind == .regular else { throw OriginRefusal.notStorable("not a file") }
+      guard status.isRegularFile else { throw OriginRefusal.notStorable("not a file") }
       if status.size > Limits.responseBytesMax { throw OriginRefusal.notStorable("too large") }
       switch status.quiet() {
       case .quiet: break
@@ -42,8 +42,8 @@ struct Backend: Origin {
       }
       let content = try Self.read(file, status)
       let object = try asker.learn(content)
-      guard try FileStatus.ofLinkIfAny(at: file) == status else {
-        throw OriginRefusal.notQuiet(retryAfter_ms: WatchLimits.quiet_ms)
+      guard try FileMetadata.ofLinkIfAny(at: file) == status else {
+        throw OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms)
       }
       return object
     } catch let failure as BackendConnection.Failure {
@@ -60,7 +60,7 @@ struct Backend: Origin {
   /// The file that answers for the path.
   private func findFile(
     _ path: WatchedPath, _ asker: BackendAsker, _ watch: (NameDependency) throws -> Void
-  ) throws -> (path: String, status: FileStatus) {
+  ) throws -> (path: String, status: FileMetadata) {
     guard case .found(let found, let status) = try path.resolve(below: root, watch: watch) else {
       throw OriginRefusal.notStorable("no such file below the root")
     }
@@ -70,7 +70,7 @@ struct Backend: Origin {
     let answer = try asker.probe()
     for name in try Self.names(in: found) {
       guard case .found(let file, let status) = try path.appending(name).resolve(below: root, watch: watch),
-        status.kind == .regular, status.size == answer.body.count
+        status.isRegularFile, status.size == answer.body.count
       else { continue }
       if (try? Self.read(file, status)) == answer.body { return (file, status) }
     }
@@ -96,18 +96,18 @@ struct Backend: Origin {
   }
 
   /// The content of the file that had this status when it was found.
-  private static func read(_ file: String, _ status: FileStatus) throws -> [UInt8] {
+  private static func read(_ file: String, _ status: FileMetadata) throws -> [UInt8] {
     let descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { throw OriginRefusal.notStorable("cannot be opened") }
     defer { close(descriptor) }
-    guard try FileStatus.of(descriptor: descriptor) == status else {
-      throw OriginRefusal.notQuiet(retryAfter_ms: WatchLimits.quiet_ms)
+    guard try FileMetadata.of(descriptor: descriptor) == status else {
+      throw OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms)
     }
     var content = [UInt8](repeating: 0, count: Int(status.size))
     var length = 0
     while length < content.count {
       let count = content.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + length, $0.count - length) }
-      if count <= 0 { throw OriginRefusal.notQuiet(retryAfter_ms: WatchLimits.quiet_ms) }
+      if count <= 0 { throw OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms) }
       length += count
     }
     return content

@@ -1,7 +1,7 @@
 import Contract
 import Glibc
 
-/// Objects for the kernel half (DESIGN.md, rule 4): composed only from a file that is whole and quiet, with every name
+/// Objects for the kernel half (ARCHITECTURE.md, Freshness): composed only from a file that is whole and quiet, with every name
 /// on the way to it watched before it was looked up.
 extension DocumentRoot: Origin {
   func compose(_ request: ObjectRequest, watch: (NameDependency) throws -> Void) throws -> ComposedObject {

@@ -60,14 +60,14 @@ extension WatchedPath {
   /// What a walk found at its end.
   enum Resolution: Equatable {
     /// `path` is absolute and without symbolic links; what it names is neither one.
-    case found(path: String, status: FileStatus)
+    case found(path: String, status: FileMetadata)
     /// A name on the way is missing, or is no directory where one is needed.
     case missing
   }
 
   /// A walk that could not be finished.
   enum WalkError: Error, Equatable {
-    /// More symbolic links than `WatchLimits.symbolicLinksMax`, as ELOOP of path_resolution(7).
+    /// More symbolic links than `ServerLimits.symbolicLinksMax`, as ELOOP of path_resolution(7).
     case tooManyLinks
     /// A symbolic link whose target is not UTF-8.
     case unreadableLink(String)
@@ -88,30 +88,30 @@ extension WatchedPath {
     var pending = Array((root.split(separator: "/").map(String.init) + names).reversed())
     var directory = "/"
     var links = 0
-    var status = try FileStatus.ofLink(at: "/")
+    var status = try FileMetadata.ofLink(at: "/")
     while let name = pending.popLast() {
       if name == "." { continue }
       if name == ".." {
         // `directory` has no symbolic links in it, so its parent is the text before its last slash.
         directory = Self.parent(of: directory)
-        status = try FileStatus.ofLink(at: directory)
+        status = try FileMetadata.ofLink(at: directory)
         continue
       }
       try watch(NameDependency(directory: directory, name: name))
       let path = directory == "/" ? "/" + name : directory + "/" + name
-      guard let found = try FileStatus.ofLinkIfAny(at: path) else { return .missing }
+      guard let found = try FileMetadata.ofLinkIfAny(at: path) else { return .missing }
       status = found
-      switch found.kind {
-      case .directory: directory = path
-      case .symbolicLink:
+      if found.isDirectory {
+        directory = path
+      } else if found.isSymbolicLink {
         links += 1
-        if links > WatchLimits.symbolicLinksMax { throw WalkError.tooManyLinks }
+        if links > ServerLimits.symbolicLinksMax { throw WalkError.tooManyLinks }
         guard let target = try Self.readLink(path) else { return .missing }
         if target.hasPrefix("/") { directory = "/" }
         pending.append(contentsOf: target.split(separator: "/").map(String.init).reversed())
         // A link to "/" alone adds no name: what it names is the directory itself.
-        status = try FileStatus.ofLink(at: directory)
-      case .regular, .other:
+        status = try FileMetadata.ofLink(at: directory)
+      } else {
         return pending.isEmpty && !endsInSlash ? .found(path: path, status: found) : .missing
       }
     }
@@ -141,47 +141,10 @@ extension WatchedPath {
   }
 }
 
-/// Limits of walks and of the quiet time of files.
-enum WatchLimits {
-  /// Symbolic links one walk follows; the kernel's own MAXSYMLINKS (include/linux/namei.h).
-  static let symbolicLinksMax = 40
-  /// A file is read only when its last change is at least this old: a writer at work would tear it.
-  static let quiet_ms = 200
-}
-
-/// What stat(2) says of a file; equal values before and after reading say that it did not change in between.
-struct FileStatus: Sendable, Equatable {
-  enum Kind: Sendable { case regular, directory, symbolicLink, other }
-
-  var device: UInt64
-  var inode: UInt64
-  var mode: UInt32
-  var size: Int64
-  /// CLOCK_REALTIME nanoseconds since 1970 of the last change of the content, as its owner has it.
-  var modified_ns: Int64
-  /// The same of the last change of content or inode; only the kernel sets it.
-  var changed_ns: Int64
-
-  init(_ status: stat) {
-    device = UInt64(status.st_dev)
-    inode = UInt64(status.st_ino)
-    mode = UInt32(status.st_mode)
-    size = Int64(status.st_size)
-    modified_ns = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
-    changed_ns = Int64(status.st_ctim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_ctim.tv_nsec)
-  }
-
-  var kind: Kind {
-    switch mode & UInt32(S_IFMT) {
-    case UInt32(S_IFREG): .regular
-    case UInt32(S_IFDIR): .directory
-    case UInt32(S_IFLNK): .symbolicLink
-    default: .other
-    }
-  }
-
+/// How a walk looks at files, and whether they have been left alone.
+extension FileMetadata {
   /// lstat(2).
-  static func ofLink(at path: String) throws -> FileStatus {
+  static func ofLink(at path: String) throws -> FileMetadata {
     guard let status = try ofLinkIfAny(at: path) else {
       throw WatchedPath.WalkError.system(call: "lstat", path: path, errno: ENOENT)
     }
@@ -189,21 +152,21 @@ struct FileStatus: Sendable, Equatable {
   }
 
   /// lstat(2); `nil` when there is no such file.
-  static func ofLinkIfAny(at path: String) throws -> FileStatus? {
+  static func ofLinkIfAny(at path: String) throws -> FileMetadata? {
     var status = stat()
-    if lstat(path, &status) == 0 { return FileStatus(status) }
+    if lstat(path, &status) == 0 { return FileMetadata(status) }
     if errno == ENOENT || errno == ENOTDIR { return nil }
     throw WatchedPath.WalkError.system(call: "lstat", path: path, errno: errno)
   }
 
   /// fstat(2).
-  static func of(descriptor: Int32) throws -> FileStatus {
+  static func of(descriptor: Int32) throws -> FileMetadata {
     var status = stat()
-    if fstat(descriptor, &status) == 0 { return FileStatus(status) }
+    if fstat(descriptor, &status) == 0 { return FileMetadata(status) }
     throw WatchedPath.WalkError.system(call: "fstat", path: "", errno: errno)
   }
 
-  /// How the file's last change relates to `WatchLimits.quiet_ms`.
+  /// How the file's last change relates to `ServerLimits.quiet_ms`.
   enum Quiet: Equatable {
     case quiet
     case notYet(retryAfter_ms: Int)
@@ -212,16 +175,10 @@ struct FileStatus: Sendable, Equatable {
   }
 
   /// - Parameter now_ns: CLOCK_REALTIME.
-  func quiet(now_ns: Int64 = FileStatus.now_ns()) -> Quiet {
+  func quiet(now_ns: Int = QuietFiles.clock_ns(CLOCK_REALTIME)) -> Quiet {
     let age_ms = (now_ns - max(modified_ns, changed_ns)) / 1_000_000
-    if age_ms >= WatchLimits.quiet_ms { return .quiet }
-    if age_ms < -WatchLimits.quiet_ms { return .inFuture }
-    return .notYet(retryAfter_ms: Int(Int64(WatchLimits.quiet_ms) - age_ms) + 1)
-  }
-
-  static func now_ns() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    if age_ms >= ServerLimits.quiet_ms { return .quiet }
+    if age_ms < -ServerLimits.quiet_ms { return .inFuture }
+    return .notYet(retryAfter_ms: ServerLimits.quiet_ms - age_ms + 1)
   }
 }

@@ -25,6 +25,7 @@ struct FileMetadata: Equatable, Sendable {
 
   var isRegularFile: Bool { mode & S_IFMT == S_IFREG }
   var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
+  var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
 
   /// Whether the two are versions of one file, or the same.
   func isSameFile(as other: FileMetadata) -> Bool { device == other.device && inode == other.inode }
