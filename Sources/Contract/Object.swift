@@ -29,8 +29,8 @@ public struct ResponseVariant: Sendable, BitwiseCopyable {
   /// Bytes from the start of the head to the 29 bytes of the Date value (IMF-fixdate, RFC 9110 section 5.6.7).
   /// 0: this head has no Date.
   public var dateOffset: UInt16 = 0
-  /// Ones' complement sum, folded, not complemented, in network byte order as loaded from memory, of head and
-  /// body with the Date value taken as 29 zero bytes (RFC 1071).
+  /// Ones' complement sum (RFC 1071) of the head, folded, not complemented, of words as loaded from memory, with the
+  /// Date value taken as 29 zero bytes.
   public var checksum: UInt16 = 0
   public init() {}
 }
@@ -60,7 +60,9 @@ public struct ObjectRecord: Sendable, BitwiseCopyable {
   public var variants: (ResponseVariant, ResponseVariant, ResponseVariant, ResponseVariant) = (
     ResponseVariant(), ResponseVariant(), ResponseVariant(), ResponseVariant()
   )
-  public var reserved: UInt64 = 0
+  /// Ones' complement sum of the body as if it began at an even offset, folded, as the heads' are.
+  public var bodyChecksum: UInt16 = 0
+  public var reserved: (UInt16, UInt16, UInt16) = (0, 0, 0)
   public init() {}
 
   public static var byteCount: Int { 64 }

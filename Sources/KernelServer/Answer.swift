@@ -80,7 +80,8 @@ extension Server {
       sequence: connection.responseSequence, acknowledgement: connection.receiveNext,
       flags: TCPFlags.ack | TCPFlags.psh | (connection.state == ConnectionState.closing ? TCPFlags.fin : 0))
     reply.payloadLength = UInt16(truncatingIfNeeded: answer.length)
-    var sum = Checksum(UInt64(answer.checksum))
+    var sum = Checksum(UInt64(answer.headChecksum))
+    sum.add(answer.bodyChecksum, atOdd: answer.headLength & 1 != 0)
     if answer.dateOffset != 0 { sum.add(date.checksum, atOdd: answer.dateOffset & 1 != 0) }
     reply.payloadSum = sum.folded
     scratch.headLength.set(answer.headLength)
@@ -133,9 +134,10 @@ struct Answer {
   let headOffset: Int
   let headLength: UInt16
   let dateOffset: UInt16
-  let checksum: UInt16
+  let headChecksum: UInt16
   let bodyOffset: Int
   let bodyLength: UInt16
+  let bodyChecksum: UInt16
 
   @inline(__always) init(_ record: Record, variant index: Int, isPersistent: Bool) {
     let variant = record.variant(index)
@@ -144,9 +146,10 @@ struct Answer {
     headOffset = variant.headOffset
     headLength = variant.headLength
     dateOffset = variant.dateOffset
-    checksum = variant.checksum
+    headChecksum = variant.checksum
     bodyOffset = record.bodyOffset
     bodyLength = record.bodyLength
+    bodyChecksum = record.bodyChecksum
   }
 
   @inline(__always) var length: UInt32 { UInt32(headLength) &+ UInt32(bodyLength) }

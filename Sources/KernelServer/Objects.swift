@@ -15,6 +15,7 @@ struct Record {
   @inline(__always) var pathLength: UInt16 { bytes.word16(18) }
   @inline(__always) var bodyOffset: Int { Int(bytes.word16(20)) }
   @inline(__always) var bodyLength: UInt16 { bytes.word16(22) }
+  @inline(__always) var bodyChecksum: UInt16 { bytes.word16(56) }
   @inline(__always) func variant(_ index: Int) -> Variant { Variant(base: bytes + (24 &+ (index & 3) &* 8)) }
   @inline(__always) var currentGeneration: UInt32 { bytes.word32(0) }
   @inline(__always) func touch(_ second: UInt32) {

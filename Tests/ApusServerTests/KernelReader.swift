@@ -37,6 +37,7 @@ struct KernelReader: Sendable {
     var head: [UInt8]
     var body: [UInt8]
     var dateOffset: Int
+    /// Of head and body together.
     var checksum: UInt16
     var generation: UInt32
     /// The head and the body are one run of bytes.
@@ -100,10 +101,13 @@ struct KernelReader: Sendable {
     // Offsets of a record that is being written may be anything; the kernel bounds them too.
     guard headOffset + headLength <= 32_768, bodyOffset + bodyLength <= 32_768 else { return .torn }
     let head = copy(record + headOffset, headLength)
-    let (dateOffset, checksum) = (field(28 + 8 * variant), UInt16(field(30 + 8 * variant)))
+    let (dateOffset, headChecksum) = (field(28 + 8 * variant), UInt16(field(30 + 8 * variant)))
+    let bodyChecksum = UInt16(field(56))
+    var checksum = Int(headChecksum) + Int(headLength % 2 == 0 ? bodyChecksum : bodyChecksum.byteSwapped)
+    if checksum > 0xffff { checksum -= 0xffff }
     pause()
     let answer = Answer(
-      head: head, body: copy(record + bodyOffset, bodyLength), dateOffset: dateOffset, checksum: checksum,
+      head: head, body: copy(record + bodyOffset, bodyLength), dateOffset: dateOffset, checksum: UInt16(checksum),
       generation: generation, isContiguous: headOffset + headLength == bodyOffset, unit: unit)
     atomicMemoryFence(ordering: .acquiring)
     if self.generation(record) != generation { return .torn }

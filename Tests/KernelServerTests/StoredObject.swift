@@ -37,6 +37,14 @@ struct StoredObject {
     return head + body
   }
 
+  private static func without(date head: [UInt8]) -> [UInt8] {
+    var head = head
+    if let offset = dateOffset(head) {
+      head.replaceSubrange(offset..<offset + 29, with: [UInt8](repeating: 0, count: DateEntry.textLength))
+    }
+    return head
+  }
+
   private static func dateOffset(_ head: [UInt8]) -> Int? {
     head.indices.first { head[$0...].starts(with: datePlace) }
   }
@@ -58,14 +66,14 @@ struct StoredObject {
       variant.headOffset = UInt16(ObjectRecord.byteCount + content.count)
       variant.headLength = UInt16(head.count)
       variant.dateOffset = UInt16(Self.dateOffset(head) ?? 0)
-      let summed = response(index, date: [UInt8](repeating: 0, count: DateEntry.textLength))
-      variant.checksum = InternetChecksum.sum(summed).bigEndian
+      variant.checksum = InternetChecksum.sum(Self.without(date: head)).bigEndian
       content += head
       return variant
     }
     header.variants = (variant(0), variant(1), variant(2), variant(3))
     header.bodyOffset = UInt16(ObjectRecord.byteCount + content.count)
     header.bodyLength = UInt16(body.count)
+    header.bodyChecksum = InternetChecksum.sum(body).bigEndian
     return withUnsafeBytes(of: header) { Array($0) } + content + body
   }
 

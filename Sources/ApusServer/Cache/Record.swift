@@ -37,9 +37,9 @@ struct Record {
     var placed: [(head: ComposedObject.Head, variant: ResponseVariant)] = []
     let heads = object.heads.compactMap { $0 }
     for head in heads.dropFirst().reversed() where head != heads[0] && !placed.contains(where: { $0.head == head }) {
-      placed.append((head, place(head, body: object.body)))
+      placed.append((head, place(head)))
     }
-    placed.append((heads[0], place(heads[0], body: object.body)))
+    placed.append((heads[0], place(heads[0])))
     func variant(_ index: Int) -> ResponseVariant {
       placed.first { $0.head == object.heads[index] }?.variant ?? ResponseVariant()
     }
@@ -47,6 +47,7 @@ struct Record {
     if byteCount + object.body.count > Limits.recordBytesMax { throw .tooLarge }
     header.bodyOffset = UInt16(byteCount)
     header.bodyLength = UInt16(object.body.count)
+    header.bodyChecksum = Self.checksum(object.body)
     content += object.body
   }
 
@@ -62,31 +63,34 @@ struct Record {
     }
   }
 
-  private mutating func place(_ head: ComposedObject.Head, body: [UInt8]) -> ResponseVariant {
+  private mutating func place(_ head: ComposedObject.Head) -> ResponseVariant {
     while byteCount % 8 != 0 { content.append(0) }
     var variant = ResponseVariant()
     variant.headOffset = UInt16(byteCount)
     variant.headLength = UInt16(head.bytes.count)
     variant.dateOffset = UInt16(head.dateOffset ?? 0)
-    variant.checksum = Self.checksum(head, body)
+    variant.checksum = Self.checksum(head)
     content += head.bytes
     return variant
   }
 
-  /// The ones' complement sum of head and body with the Date value as zero bytes, folded, not complemented, of
-  /// 16-bit words as loaded from memory (RFC 1071 section 2B: the byte order does not matter to the sum).
-  static func checksum(_ head: ComposedObject.Head, _ body: [UInt8]) -> UInt16 {
+  private static func checksum(_ head: ComposedObject.Head) -> UInt16 {
     var bytes = head.bytes
     if let date = head.dateOffset {
       for offset in date..<date + DateEntry.textLength { bytes[offset] = 0 }
     }
-    bytes += body
-    if bytes.count % 2 != 0 { bytes.append(0) }
+    return checksum(bytes)
+  }
+
+  /// The ones' complement sum, folded, not complemented, of 16-bit words as loaded from memory (RFC 1071 section 2B:
+  /// the byte order does not matter to the sum).
+  private static func checksum(_ bytes: [UInt8]) -> UInt16 {
     var sum: UInt64 = 0
     bytes.withUnsafeBytes { raw in
-      for offset in stride(from: 0, to: raw.count, by: 2) {
+      for offset in stride(from: 0, to: raw.count & ~1, by: 2) {
         sum += UInt64(raw.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
       }
+      if raw.count % 2 != 0 { sum += UInt64(UInt16(littleEndian: UInt16(raw[raw.count - 1]))) }
     }
     while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
     return UInt16(sum)
