@@ -15,7 +15,7 @@ public struct SocketTuple: BitwiseCopyable, Sendable {
 
 /// What the kernel is told of a connection it takes over: `struct bpf_tcp_req_attrs` (include/net/tcp.h). 20 bytes.
 public struct RequestSocketAttributes: BitwiseCopyable, Sendable {
-  /// Our last TSval as the client echoes it, and the client's, for connections with timestamps.
+  /// The client's latest timestamp, and what ours is now, for connections with timestamps.
   public var receivedTimestamp: UInt32 = 0
   public var echoedTimestamp: UInt32 = 0
   /// The client's maximum segment size.

@@ -1,4 +1,4 @@
-/// What the daemon tells the kernel part, one value in shared memory. 64 bytes.
+/// What the daemon tells the kernel part, one value in shared memory. 72 bytes.
 public struct Control: Sendable, BitwiseCopyable {
   /// CLOCK_MONOTONIC of the last heartbeat, written by the task that drains file-change events, after draining.
   public var heartbeat_ns: UInt64 = 0
@@ -12,7 +12,22 @@ public struct Control: Sendable, BitwiseCopyable {
   public var cookieKeySlot: UInt32 = 0
   /// 1 on a clean stop: no new connections, every request is handed over.
   public var draining: UInt32 = 0
+  /// What the kernel's sysctls allow in handshakes: bits of `HandshakeOptions`.
+  public var handshakeOptions: UInt32 = 0
+  public var reserved: UInt32 = 0
   public init() {}
+}
+
+/// Bits of `Control.handshakeOptions`; the lower three are those of `SegmentOptions.Present`.
+public enum HandshakeOptions {
+  /// net.ipv4.tcp_timestamps
+  public static var timestamps: UInt32 { 1 }
+  /// net.ipv4.tcp_window_scaling
+  public static var windowScale: UInt32 { 2 }
+  /// net.ipv4.tcp_sack
+  public static var sack: UInt32 { 4 }
+  /// net.ipv4.tcp_syncookies: without it the kernel takes no connection over, so none is begun.
+  public static var cookies: UInt32 { 8 }
 }
 
 /// The text of one second's Date, entry `second % Limits.datesKept_s` of its map. 48 bytes.

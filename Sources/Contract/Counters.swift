@@ -49,6 +49,8 @@ public enum DropReason: UInt32, CaseIterable, Sendable {
   case packet
   /// The client's address is denied, or is not among those allowed.
   case clientRefused
+  /// A timestamp is missing, or from the past (RFC 7323 section 5.3).
+  case untimely
 
   public static var count: Int { 16 }
 }

@@ -11,7 +11,9 @@ extension Server {
     if isDraining { return handOver(stored, .draining) }
     let now_ns = Clock.coarse_ns
     if !isFresh(now_ns) { return handOver(stored, .staleHeartbeat) }
-    if segment.flags.has(TCPFlags.urg) || segment.headerLength != 20 {
+    if segment.flags.has(TCPFlags.urg)
+      || segment.headerLength != UInt16(TCPHeader.byteCount) &+ connection.options.byteCount
+    {
       return handOver(stored, .segment)
     }
     if !isPayloadLoaded { return handOver(stored, .headTooLong) }
@@ -32,10 +34,10 @@ extension Server {
     let second = wallSecond(now_ns)
     let answer = Answer(record, variant: head.variant, isPersistent: head.isPersistent)
     if answer.headLength == 0 { return handOver(stored, .variant) }
-    if answer.length > UInt32(connection.segmentSizeMax) || answer.length > UInt32(Limits.responseBytesMax) {
+    if answer.length > UInt32(connection.payloadMax) || answer.length > UInt32(Limits.responseBytesMax) {
       return handOver(stored, .segmentTooSmall)
     }
-    if answer.length > UInt32(segment.window) { return handOver(stored, .windowTooSmall) }
+    if answer.length > connection.window(of: segment) { return handOver(stored, .windowTooSmall) }
     guard let date = Date(second) else { return handOver(stored, .date) }
 
     let closes = !answer.isPersistent || segment.flags.has(TCPFlags.fin)
@@ -76,7 +78,7 @@ extension Server {
   /// Turns the packet into the response: headers, response head with its Date, body. False: the packet or the
   /// object changed under our hands, and the packet is spoilt.
   @inline(__always) private func write(_ answer: Answer, _ date: Date) -> Bool {
-    var reply = Reply(
+    var reply = connection.reply(
       sequence: connection.responseSequence, acknowledgement: connection.receiveNext,
       flags: TCPFlags.ack | TCPFlags.psh | (connection.state == ConnectionState.closing ? TCPFlags.fin : 0))
     reply.payloadLength = UInt16(truncatingIfNeeded: answer.length)
@@ -86,8 +88,10 @@ extension Server {
     reply.payloadSum = sum.folded
     scratch.headLength.set(answer.headLength)
     scratch.bodyLength.set(answer.bodyLength)
-    guard reply.write(to: packet, for: segment, headers: scratch.headers) else { return false }
-    let start = UInt32(Segment.headersByteCount)
+    guard Reply.turnAround(packet, headers: scratch.headers),
+      reply.write(to: packet, for: segment, headers: scratch.headers)
+    else { return false }
+    let start = UInt32(reply.headersByteCount)
     let headLength = scratch.headLength.bounded(by: Self.copyBytesMax)
     let record = UnsafeRawPointer(answer.record.base)
     guard packet.store(start, from: record + answer.headOffset, length: headLength) else { return false }

@@ -22,8 +22,7 @@ extension Server {
   @inline(__always) func give(stored: Stored?) -> Verdict {
     let behind = listener.pointee
     let result = Handover.give(
-      packet, segment.flow, address: behind.backendAddress, port: behind.backendPort,
-      segmentSizeMax: connection.segmentSizeMax)
+      packet, segment, connection, allowed: optionsAllowed, address: behind.backendAddress, port: behind.backendPort)
     if case .given = result {
       // Kept until the socket is seen: a full accept queue swallows the request, and the client sends it again. A
       // connection without an entry needs none: its cookie still speaks for it.

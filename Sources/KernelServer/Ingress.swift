@@ -24,6 +24,10 @@ func receive(_ packet: PacketContext) -> Verdict {
 
   let server = Server(
     packet: packet, scratch: scratch, listener: listener, control: control, counters: Counters(counters))
+  if segment.hasUnreadOptions {
+    guard server.loadOptions() else { return server.drop(.packet) }
+    Phases.readOptions()
+  }
   let stored = Maps.connections.value(at: scratch.segment)
   var step = Step.begin
   if let stored { step = server.proceed(stored) }
@@ -89,7 +93,14 @@ struct Server {
 
   /// Answers with a segment that carries nothing but its header.
   @inline(__always) func send(_ reply: Reply, counting counter: Counter) -> Verdict {
-    guard reply.write(to: packet, for: segment, headers: scratch.headers) else { return drop(.packet) }
+    scratch.reply.pointee = reply
+    return sendStored(counting: counter)
+  }
+
+  @inline(never) private func sendStored(counting counter: Counter) -> Verdict {
+    guard Reply.turnAround(packet, headers: scratch.headers),
+      scratch.reply.pointee.write(to: packet, for: segment, headers: scratch.headers)
+    else { return drop(.packet) }
     counters.count(counter)
     return packet.reflect()
   }

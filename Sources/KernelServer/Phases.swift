@@ -1,8 +1,9 @@
 import BPFKernel
 import Contract
 import HTTPHead
+import KernelSockets
 
-/// The two long parts of the program. A public function that is @used is verified by the kernel once and by itself,
+/// The long parts of the program. A public function that is @used is verified by the kernel once and by itself,
 /// wherever it is called from. It takes no arguments, and finds what it needs in this CPU's scratch memory.
 enum Phases {
   /// Reads the head in the scratch memory. If it is not understood, the reason is in the scratch memory.
@@ -10,6 +11,9 @@ enum Phases {
 
   /// Looks for the object the head in the scratch memory asks for. What is found is in the scratch memory.
   @inline(__always) static func findObject() -> Bool { findScratchObject() != 0 }
+
+  /// Reads the options in the scratch memory into the segment there.
+  @inline(__always) static func readOptions() { _ = readScratchOptions() }
 }
 
 /// 1 if the head is understood.
@@ -25,4 +29,11 @@ enum Phases {
 @used @inline(never) public func findScratchObject() -> UInt32 {
   guard let memory = Maps.scratch else { return 0 }
   return Record.find(Scratch(memory)) ? 1 : 0
+}
+
+@used @inline(never) public func readScratchOptions() -> UInt32 {
+  guard let memory = Maps.scratch else { return 0 }
+  let scratch = Scratch(memory)
+  scratch.segment.pointee.readOptions(UnsafeRawPointer(scratch.options))
+  return 1
 }

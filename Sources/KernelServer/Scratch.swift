@@ -11,50 +11,53 @@ struct Scratch {
 
   @inline(__always) var head: HeadBuffer { HeadBuffer(base) }
   @inline(__always) var headers: UnsafeMutableRawPointer { base + 2304 }
-  @inline(__always) var options: UnsafeMutableRawPointer { base + 2368 }
-  @inline(__always) var hostKey: UnsafeMutableRawPointer { base + 2440 }
-  @inline(__always) var missEvent: UnsafeMutableRawPointer { base + 2504 }
+  @inline(__always) var options: UnsafeMutableRawPointer { base + 2432 }
+  @inline(__always) var hostKey: UnsafeMutableRawPointer { base + 2504 }
+  @inline(__always) var missEvent: UnsafeMutableRawPointer { base + 2568 }
   /// The second miss events are being counted in, and how many there were.
   @inline(__always) var missSecond: UnsafeMutablePointer<UInt64> {
-    (base + 2840).assumingMemoryBound(to: UInt64.self)
+    (base + 2904).assumingMemoryBound(to: UInt64.self)
   }
   @inline(__always) var missCount: UnsafeMutablePointer<UInt32> {
-    (base + 2848).assumingMemoryBound(to: UInt32.self)
-  }
-
-  /// Why the head is not understood: a `HandoverReason`, but the verifier must not know that it has been one.
-  @inline(__always) var reason: UnsafeMutablePointer<UInt32> {
-    (base + 2872).assumingMemoryBound(to: UInt32.self)
-  }
-  /// The site a request is for, and the record found for it.
-  @inline(__always) var site: UnsafeMutablePointer<UInt16> {
-    (base + 2860).assumingMemoryBound(to: UInt16.self)
-  }
-  @inline(__always) var objectUnit: UnsafeMutablePointer<UInt32> {
-    (base + 2864).assumingMemoryBound(to: UInt32.self)
-  }
-  @inline(__always) var objectGeneration: UnsafeMutablePointer<UInt32> {
-    (base + 2868).assumingMemoryBound(to: UInt32.self)
+    (base + 2912).assumingMemoryBound(to: UInt32.self)
   }
 
   // Lengths of copies. The verifier must see that a length is between 1 and a limit, and the compiler must not see
   // that it has been compared before, or it folds the comparisons into one the verifier learns nothing from. So a
   // length is stored, and read again after a helper call, the compiler not knowing what the call changes.
-  @inline(__always) var payloadLength: StoredLength { StoredLength(base + 2852) }
-  @inline(__always) var optionsLength: StoredLength { StoredLength(base + 2854) }
-  @inline(__always) var headLength: StoredLength { StoredLength(base + 2856) }
-  @inline(__always) var bodyLength: StoredLength { StoredLength(base + 2858) }
+  @inline(__always) var payloadLength: StoredLength { StoredLength(base + 2916) }
+  @inline(__always) var optionsLength: StoredLength { StoredLength(base + 2918) }
+  @inline(__always) var headLength: StoredLength { StoredLength(base + 2920) }
+  @inline(__always) var bodyLength: StoredLength { StoredLength(base + 2922) }
 
-  /// The segment being dealt with, and the working copy of its connection: 512 bytes of stack are not enough for
-  /// copies of both at every level.
+  /// The site a request is for, and the record found for it.
+  @inline(__always) var site: UnsafeMutablePointer<UInt16> {
+    (base + 2924).assumingMemoryBound(to: UInt16.self)
+  }
+  @inline(__always) var objectUnit: UnsafeMutablePointer<UInt32> {
+    (base + 2928).assumingMemoryBound(to: UInt32.self)
+  }
+  @inline(__always) var objectGeneration: UnsafeMutablePointer<UInt32> {
+    (base + 2932).assumingMemoryBound(to: UInt32.self)
+  }
+  /// Why the head is not understood: a `HandoverReason`, but the verifier must not know that it has been one.
+  @inline(__always) var reason: UnsafeMutablePointer<UInt32> {
+    (base + 2936).assumingMemoryBound(to: UInt32.self)
+  }
+
+  /// The segment being dealt with, the working copy of its connection, and what is sent: 512 bytes of stack are not
+  /// enough for copies of them at every level.
   @inline(__always) var segment: UnsafeMutablePointer<Segment> {
-    (base + 2880).assumingMemoryBound(to: Segment.self)
+    (base + 2944).assumingMemoryBound(to: Segment.self)
   }
   @inline(__always) var connection: UnsafeMutablePointer<Connection> {
-    (base + 2944).assumingMemoryBound(to: Connection.self)
+    (base + 3040).assumingMemoryBound(to: Connection.self)
+  }
+  @inline(__always) var reply: UnsafeMutablePointer<Reply> {
+    (base + 3136).assumingMemoryBound(to: Reply.self)
   }
 
-  static var byteCount: Int { 3008 }
+  static var byteCount: Int { 3200 }
 }
 
 /// A length between 1 and a limit that is a power of two.

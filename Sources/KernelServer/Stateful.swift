@@ -33,10 +33,11 @@ extension Server {
       Maps.connections.remove(segment.flow)
       return .begin
     case .quiet:
-      stored.pointee.state = connection.state
+      stored.pointee = connection
       return .done(drop(.acknowledgement))
     case .outOfOrder: return .done(drop(.outOfOrder))
     case .unacknowledged: return .done(drop(.unacknowledged))
+    case .untimely: return .done(drop(.untimely))
     }
   }
 
@@ -67,7 +68,7 @@ extension Server {
 
   /// The client has closed (RFC 9293 section 3.6, case 2): there is nothing left to send, so close as well.
   @inline(__always) func finish(stored: Stored?) -> Verdict {
-    let reply = Reply(
+    let reply = connection.reply(
       sequence: connection.sendNext, acknowledgement: segment.end, flags: TCPFlags.fin | TCPFlags.ack)
     scratch.connection.pointee.finish(segment)
     guard keep(stored) else { return drop(.full) }
@@ -75,21 +76,23 @@ extension Server {
   }
 
   @inline(__always) private var lastFinish: Reply {
-    Reply(
+    connection.reply(
       sequence: connection.sendNext &- 1, acknowledgement: connection.receiveNext,
       flags: TCPFlags.fin | TCPFlags.ack)
   }
 
   @inline(__always) private var acknowledgement: Reply {
     let position = connection.position(answering: segment)
-    return Reply(sequence: position.sequence, acknowledgement: position.acknowledgement, flags: TCPFlags.ack)
+    return connection.reply(
+      sequence: position.sequence, acknowledgement: position.acknowledgement, flags: TCPFlags.ack)
   }
 
   /// RFC 9293 section 3.10.7.1: a reset has the number the segment acknowledges, for that is the one its sender expects
   /// next; it believes no other (RFC 5961 section 3.2).
   @inline(__always) func sendReset() -> Verdict {
     send(
-      Reply(sequence: segment.acknowledgement, acknowledgement: segment.end, flags: TCPFlags.rst | TCPFlags.ack),
+      connection.reply(
+        sequence: segment.acknowledgement, acknowledgement: segment.end, flags: TCPFlags.rst | TCPFlags.ack),
       counting: .resets)
   }
 

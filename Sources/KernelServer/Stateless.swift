@@ -11,10 +11,11 @@ extension Server {
     // A RST needs no answer, and a SYN with anything else is no handshake of a client.
     if flags.has(TCPFlags.rst) || flags.has(TCPFlags.syn) || !flags.has(TCPFlags.ack) { return .done(leave()) }
     let cookie = segment.acknowledgement &- 1
-    switch keys.check(cookie, for: segment.flow, clientStart: segment.sequence &- 1) {
+    let proof = keys.proof(of: segment.flow, in: cookie)
+    switch proof.check(cookie, clientStart: segment.sequence &- 1) {
     case .wrong: return .done(leave())
-    case .otherStart: return .done(missesStart(cookie))
-    case .right: return open()
+    case .otherStart: return .done(missesStart(cookie, proof))
+    case .right: return open(proof)
     }
   }
 
@@ -26,6 +27,7 @@ extension Server {
   /// SYN: answered with a cookie, or left to a listener of the kernel's.
   @inline(__always) private func shakeHands() -> Verdict {
     if isClientRefused { return drop(.clientRefused) }
+    if control.pointee.handshakeOptions & HandshakeOptions.cookies == 0 { return leave() }
     // With a listener on this very address the kernel can serve while we cannot.
     if isDraining || (hasOwnListener && !isFresh(Clock.coarse_ns)) { return leave() }
     guard isChecksumRight() else { return drop(.checksum) }
@@ -40,19 +42,24 @@ extension Server {
     {
       return leave()
     }
-    guard segment.headerLength == 20 || loadOptions() else { return drop(.packet) }
-    let offered = Handshake.offeredSize(segment, options: UnsafeRawPointer(scratch.options))
+    let offered = segment.options.segmentSize
     let size = segmentSize(offered == 0 ? TCPOption.segmentSizeDefault : offered)
     // The kernel takes no connection over whose segments are smaller (bpf_sk_assign_tcp_reqsk).
     if size < TCPOption.segmentSizeDefault { return leave() }
-    let cookie = keys.cookie(
-      for: segment.flow, clientStart: segment.sequence, sizeIndex: SegmentSizes.index(of: size))
+    let proof = keys.proof(of: segment.flow, sizeIndex: SegmentSizes.index(of: size))
     var reply = Reply(
-      sequence: cookie, acknowledgement: segment.sequence &+ 1, flags: TCPFlags.syn | TCPFlags.ack)
+      sequence: proof.cookie(clientStart: segment.sequence), acknowledgement: segment.sequence &+ 1,
+      flags: TCPFlags.syn | TCPFlags.ack)
     // Only what was offered is answered, so a SYN-ACK is never longer than its SYN.
     reply.segmentSize = offered == 0 ? 0 : size
+    reply.options = AgreedOptions(offered: segment.options, allowed: optionsAllowed)
+    reply.timestamp = reply.options.carried(by: TimestampClock.now(offset: proof.timestampOffset))
+    reply.echo = segment.options.timestamp
     return send(reply, counting: .handshakes)
   }
+
+  /// Options the kernel may agree on, for it has to go on with them after a hand-over.
+  @inline(__always) var optionsAllowed: UInt8 { UInt8(truncatingIfNeeded: control.pointee.handshakeOptions) }
 
   /// What fits both the client and the device the packets take, there and back (RFC 9293 section 3.7.1).
   @inline(__always) private func segmentSize(_ offered: UInt16) -> UInt16 {
@@ -74,29 +81,30 @@ extension Server {
 
   /// The acknowledgement is our cookie's, but the segment is not the connection's first: the socket it was handed
   /// over to takes it, or the first segment is still to come.
-  @inline(__always) private func missesStart(_ cookie: SequenceNumber) -> Verdict {
+  @inline(__always) private func missesStart(_ cookie: SequenceNumber, _ proof: CookieProof) -> Verdict {
     if case .connection = Handover.hasSocket(packet, segment.flow) { return leave() }
     guard isChecksumRight() else { return drop(.checksum) }
     // A keepalive probe of a connection that never sent a request (RFC 9293 section 3.8.4).
     if segment.sequenceLength <= 1,
-      case .right = keys.check(cookie, for: segment.flow, clientStart: segment.sequence)
+      case .right = proof.check(cookie, clientStart: segment.sequence)
     {
-      return send(
-        Reply(sequence: cookie &+ 1, acknowledgement: segment.sequence &+ 1, flags: TCPFlags.ack),
-        counting: .acknowledgements)
+      let connection = Connection(opening: segment, proof)
+      var reply = connection.reply(
+        sequence: cookie &+ 1, acknowledgement: segment.sequence &+ 1, flags: TCPFlags.ack)
+      // The first request will bring this timestamp back instead of the handshake's.
+      reply.timestamp = reply.options.carried(by: reply.timestamp)
+      return send(reply, counting: .acknowledgements)
     }
     return drop(.outOfOrder)
   }
 
   /// The cookie is right: with data or a FIN the connection begins to exist.
-  @inline(__always) private func open() -> Step {
+  @inline(__always) private func open(_ proof: CookieProof) -> Step {
     // It tells a socket nothing new either, should there be one: the first request has not come.
     if segment.sequenceLength == 0 { return .done(drop(.handshakeAcknowledgement)) }
     if case .connection = Handover.hasSocket(packet, segment.flow) { return .done(leave()) }
     guard loadPayload(), isChecksumRight() else { return .done(drop(.checksum)) }
-    connection = Connection(
-      receiveNext: segment.sequence, sendNext: segment.acknowledgement,
-      segmentSizeMax: SegmentSizes.size(in: segment.acknowledgement &- 1))
+    connection = Connection(opening: segment, proof)
     return segment.payloadLength != 0 ? .serve : .finish
   }
 }

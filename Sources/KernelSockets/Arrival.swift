@@ -26,6 +26,8 @@ public enum Arrival: UInt32, CaseIterable, Sendable {
   case outOfOrder
   /// It would be a request, but the client has not acknowledged our last response.
   case unacknowledged
+  /// Without the timestamp that was agreed on, or with one from the past (RFC 7323 sections 3.2 and 5.3).
+  case untimely
 }
 
 extension Connection {
@@ -39,6 +41,15 @@ extension Connection {
       return isOver && segment.sequence > receiveNext && flags.isOnly(TCPFlags.syn) ? .reopen : .challenge
     }
     if !flags.has(TCPFlags.ack) { return .outOfOrder }
+    if options.hasTimestamps {
+      if !segment.options.hasTimestamps { return .untimely }
+      // The clock goes round in 25 days, in which no connection stays here without a segment.
+      if SequenceNumber(segment.options.timestamp) < SequenceNumber(peerTimestamp) {
+        // A bare ACK that was overtaken needs no answer (tcp_disordered_ack); all else gets one.
+        return segment.sequenceLength == 0 ? .untimely : .acknowledge
+      }
+      if segment.sequence <= receiveNext { peerTimestamp = segment.options.timestamp }
+    }
     // An acknowledgement of what was never sent (RFC 5961 section 5.2).
     if segment.acknowledgement > sendNext { return .challenge }
     if segment.sequence > receiveNext { return .outOfOrder }
@@ -125,10 +136,4 @@ extension Connection {
     state = ConnectionState.closing
     answered = 0
   }
-}
-
-/// The window the kernel part offers. No scaling, and no more than the kernel itself offers after a hand-over:
-/// what the client sends on the strength of it may have to fit the new socket's buffer.
-public enum ReceiveWindow {
-  public static var size: UInt16 { 64_240 }
 }

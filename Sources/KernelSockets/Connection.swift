@@ -29,7 +29,7 @@ public enum ConnectionState {
   public static var handedOver: UInt8 { 4 }
 }
 
-/// What the kernel part remembers of a connection. 40 bytes.
+/// What the kernel part remembers of a connection. 48 bytes.
 public struct Connection: BitwiseCopyable {
   /// RCV.NXT (RFC 9293 section 3.3.1): the next sequence number expected from the client.
   public var receiveNext = SequenceNumber(0)
@@ -53,11 +53,16 @@ public struct Connection: BitwiseCopyable {
   public var state: UInt8 = ConnectionState.none
   /// 1: the client's FIN has been received.
   public var peerClosed: UInt8 = 0
-  public var reserved: UInt16 = 0
+  public var options = AgreedOptions.none
+  public var reserved: UInt8 = 0
+  /// Added to the clock for our timestamps.
+  public var timestampOffset: UInt32 = 0
+  /// TS.Recent (RFC 7323 section 4.3): the client's timestamp to send back.
+  public var peerTimestamp: UInt32 = 0
 
   @inline(__always) public init() {}
 
-  /// The connection a right cookie speaks of, before its first request.
+  /// A connection without options on which nothing has been said yet.
   @inline(__always)
   public init(receiveNext: SequenceNumber, sendNext: SequenceNumber, segmentSizeMax: UInt16) {
     self.receiveNext = receiveNext
@@ -66,5 +71,33 @@ public struct Connection: BitwiseCopyable {
     requestSequence = receiveNext
     responseSequence = sendNext
     state = ConnectionState.idle
+  }
+
+  /// The connection a right cookie speaks of, before its first request.
+  @inline(__always) public init(opening segment: Segment, _ proof: CookieProof) {
+    self.init(
+      receiveNext: segment.sequence, sendNext: segment.acknowledgement,
+      segmentSizeMax: SegmentSizes.size(in: segment.acknowledgement &- 1))
+    options = AgreedOptions(echoedBy: segment.options)
+    timestampOffset = proof.timestampOffset
+    peerTimestamp = segment.options.timestamp
+  }
+
+  /// Bytes of payload a segment to the client has room for.
+  @inline(__always) public var payloadMax: UInt16 { segmentSizeMax &- options.byteCount }
+  /// SND.WND as a segment says it (RFC 7323 section 2.3).
+  @inline(__always) public func window(of segment: Segment) -> UInt32 {
+    UInt32(segment.window) &<< UInt32(options.windowShift & 15)
+  }
+
+  /// A segment of ours.
+  @inline(__always)
+  public func reply(sequence: SequenceNumber, acknowledgement: SequenceNumber, flags: UInt8) -> Reply {
+    var reply = Reply(sequence: sequence, acknowledgement: acknowledgement, flags: flags)
+    reply.window = options.hasWindowScale ? ReceiveWindow.scaled : ReceiveWindow.size
+    reply.options = options
+    reply.timestamp = TimestampClock.now(offset: timestampOffset)
+    reply.echo = peerTimestamp
+    return reply
   }
 }

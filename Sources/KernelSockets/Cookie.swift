@@ -21,26 +21,46 @@ public struct CookieKeys {
     self.current = current
   }
 
-  @inline(__always)
-  public func cookie(for flow: FlowKey, clientStart: SequenceNumber, sizeIndex: UInt32) -> SequenceNumber {
-    let fields = (current & 1) << 31 | (sizeIndex & 15) << 27
-    return SequenceNumber(fields | tags(flow, clientStart, fields: fields))
+  /// What the key in use says of a flow whose SYN offers a segment size.
+  @inline(__always) public func proof(of flow: FlowKey, sizeIndex: UInt32) -> CookieProof {
+    CookieProof(self, flow, fields: (current & 1) << 31 | (sizeIndex & 15) << 27)
   }
 
-  @inline(__always)
-  public func check(_ cookie: SequenceNumber, for flow: FlowKey, clientStart: SequenceNumber) -> CookieCheck {
-    let fields = cookie.value & 0xf800_0000
-    let difference = (cookie.value ^ tags(flow, clientStart, fields: fields)) & 0x07ff_ffff
+  /// What the key a cookie names says of a flow.
+  @inline(__always) public func proof(of flow: FlowKey, in cookie: SequenceNumber) -> CookieProof {
+    CookieProof(self, flow, fields: cookie.value & 0xf800_0000)
+  }
+}
+
+/// A keyed hash of a flow: what its cookies and its timestamps are made from.
+public struct CookieProof {
+  /// The upper five bits of the cookie.
+  let fields: UInt32
+  let hash: UInt64
+
+  @inline(__always) init(_ keys: CookieKeys, _ flow: FlowKey, fields: UInt32) {
+    let key = fields & 0x8000_0000 == 0 ? keys.first : keys.second
+    let addresses = UInt64(flow.remoteAddress) | UInt64(flow.localAddress) << 32
+    let ports = UInt64(flow.remotePort) | UInt64(flow.localPort) << 16 | UInt64(fields) << 32
+    self.fields = fields
+    hash = SipHash.hash(key: key, addresses, ports)
+  }
+
+  @inline(__always) public func cookie(clientStart: SequenceNumber) -> SequenceNumber {
+    SequenceNumber(fields | tags(clientStart))
+  }
+
+  @inline(__always) public func check(_ cookie: SequenceNumber, clientStart: SequenceNumber) -> CookieCheck {
+    let difference = (cookie.value ^ tags(clientStart)) & 0x07ff_ffff
     if difference == 0 { return .right }
     return difference & 0x07ff_0000 == 0 ? .otherStart : .wrong
   }
 
-  @inline(__always)
-  private func tags(_ flow: FlowKey, _ clientStart: SequenceNumber, fields: UInt32) -> UInt32 {
-    let key = fields & 0x8000_0000 == 0 ? first : second
-    let addresses = UInt64(flow.remoteAddress) | UInt64(flow.localAddress) << 32
-    let ports = UInt64(flow.remotePort) | UInt64(flow.localPort) << 16 | UInt64(fields) << 32
-    let hash = SipHash.hash(key: key, addresses, ports)
+  /// Added to the clock for the flow's timestamps, so that they do not tell for how long the host has been up
+  /// (RFC 7323 section 5.4). Of other bits of the hash than the tags.
+  @inline(__always) public var timestampOffset: UInt32 { UInt32(truncatingIfNeeded: hash >> 16) }
+
+  @inline(__always) private func tags(_ clientStart: SequenceNumber) -> UInt32 {
     let start = clientStart.value &* 0x9e37_79b9
     let startTag = (UInt32(truncatingIfNeeded: hash) ^ start ^ (start >> 16)) & 0xffff
     return (UInt32(truncatingIfNeeded: hash >> 32) & 0x07ff_0000) | startTag

@@ -23,16 +23,32 @@ public enum Handover {
 
   /// Gives the connection to the listener behind, with this packet as its first data (bpf_sk_assign_tcp_reqsk): the
   /// kernel makes an established socket whose receive sequence is the segment's and whose send sequence is what the
-  /// segment acknowledges, and puts it in the accept queue.
+  /// segment acknowledges, and puts it in the accept queue. It refuses options this host no longer allows, which is
+  /// why timestamps and SACK are not named then: a connection goes on without them.
+  ///
+  /// - Parameter allowed: bits of `SegmentOptions.Present`.
   @inline(__always)
   public static func give(
-    _ packet: PacketContext, _ flow: FlowKey, address: UInt32, port: UInt16, segmentSizeMax: UInt16
+    _ packet: PacketContext, _ segment: Segment, _ connection: Connection, allowed: UInt8, address: UInt32, port: UInt16
   ) -> HandoverResult {
-    guard let listener = Socket(packet, tuple(flow, address, port)), listener.isListening else {
+    guard let listener = Socket(packet, tuple(segment.flow, address, port)), listener.isListening else {
       return .noListener
     }
     var attributes = RequestSocketAttributes()
-    attributes.segmentSizeMax = segmentSizeMax
+    attributes.segmentSizeMax = connection.segmentSizeMax
+    let options = connection.options
+    if options.hasTimestamps && allowed & SegmentOptions.Present.timestamps != 0 {
+      attributes.hasTimestamps = 1
+      attributes.receivedTimestamp = segment.options.timestamp
+      // The kernel goes on from what it takes for our latest timestamp.
+      attributes.echoedTimestamp = TimestampClock.now(offset: connection.timestampOffset)
+    }
+    if options.hasSACK && allowed & SegmentOptions.Present.sackPermitted != 0 { attributes.hasSACK = 1 }
+    if options.hasWindowScale {
+      attributes.hasWindowScale = 1
+      attributes.sendWindowScale = options.windowShift
+      attributes.receiveWindowScale = ReceiveWindow.shift
+    }
     return listener.accept(packet, attributes) ? .given : .refused
   }
 

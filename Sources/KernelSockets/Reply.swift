@@ -1,16 +1,22 @@
 import BPFKernel
 import Wire
 
-/// A segment that answers a packet: the packet is rewritten in place and sent back where it came from.
-public struct Reply {
+/// A segment that answers a packet: the packet is rewritten and sent back where it came from.
+public struct Reply: BitwiseCopyable {
   public var sequence: SequenceNumber
   public var acknowledgement: SequenceNumber
-  public var flags: UInt8
+  /// Our timestamp and the client's (RFC 7323 section 3.2), sent where timestamps are agreed on.
+  public var timestamp: UInt32 = 0
+  public var echo: UInt32 = 0
+  /// The window as it stands in the header.
+  public var window = ReceiveWindow.size
   /// Bytes behind the headers, stored by the caller, and their folded sum.
   public var payloadLength: UInt16 = 0
   public var payloadSum: UInt16 = 0
   /// The maximum segment size to announce, on a SYN; 0: no option.
   public var segmentSize: UInt16 = 0
+  public var flags: UInt8
+  public var options = AgreedOptions.none
 
   @inline(__always)
   public init(sequence: SequenceNumber, acknowledgement: SequenceNumber, flags: UInt8) {
@@ -20,24 +26,40 @@ public struct Reply {
   }
 
   /// Room the headers take in memory while they are composed.
-  public static var headersRoom: Int { 64 }
+  public static var headersRoom: Int { 128 }
 
-  /// Sends the reply, with headers composed in `headers`, and the packet cut or grown to its length. The caller
-  /// stores the payload behind the headers afterwards.
+  /// Begins an answer to a packet: writes the link-layer header of all replies to it to `headers`.
+  @inline(__always)
+  public static func turnAround(_ packet: PacketContext, headers: UnsafeMutableRawPointer) -> Bool {
+    guard let front = packet.front(Segment.headersByteCount) else { return false }
+    EthernetHeader(front).emitReply(to: headers)
+    return true
+  }
+
+  /// Bytes of the TCP header.
+  @inline(__always) var headerLength: UInt16 {
+    var length = UInt16(TCPHeader.byteCount) &+ options.byteCount
+    if segmentSize != 0 { length = length &+ 4 }
+    if TCPFlags(rawValue: flags).has(TCPFlags.syn) && options.hasWindowScale { length = length &+ 4 }
+    return length
+  }
+  /// Bytes of all headers.
+  @inline(__always) public var headersByteCount: UInt16 { UInt16(Segment.transportOffset) &+ headerLength }
+
+  /// Makes the packet this reply, cut or grown to its length, its headers composed in `headers` behind those of the
+  /// link. The caller stores the payload behind them afterwards.
   ///
   /// False: the packet could not be changed; it must be dropped.
   @inline(__always)
   public func write(to packet: PacketContext, for segment: Segment, headers: UnsafeMutableRawPointer) -> Bool {
-    guard let front = packet.front(Segment.headersByteCount) else { return false }
-    EthernetHeader(front).emitReply(to: headers)
-    let transportLength = UInt16(TCPHeader.byteCount) &+ (segmentSize != 0 ? 4 : 0)
+    let length = headerLength
     IPv4Header.emit(
       to: headers + Segment.networkOffset, source: segment.flow.localAddress, destination: segment.flow.remoteAddress,
-      totalLength: UInt16(IPv4Header.byteCount) &+ transportLength &+ payloadLength)
+      totalLength: UInt16(IPv4Header.byteCount) &+ length &+ payloadLength)
     emitTransport(
-      to: headers + Segment.transportOffset, for: segment, length: transportLength,
-      isPartial: packet.checksumState.isPartial)
-    let headersLength = UInt32(Segment.transportOffset) &+ UInt32(transportLength)
+      to: headers + Segment.transportOffset, for: segment, length: length, isPartial: packet.checksumState.isPartial)
+    // The verifier must see that the length is in the limits: it is not followed through the branches above.
+    let headersLength = UInt32(Segment.transportOffset) &+ UInt32(length & 63)
     return packet.resize(to: headersLength &+ UInt32(payloadLength))
       && packet.store(0, from: UnsafeRawPointer(headers), length: headersLength)
   }
@@ -52,11 +74,11 @@ public struct Reply {
     header.put32(acknowledgement.value.bigEndian, 8)
     let offsetAndFlags = (length << 10) | UInt16(flags)
     header.put16(offsetAndFlags.bigEndian, 12)
-    header.put16(ReceiveWindow.size.bigEndian, 14)
+    header.put16(window.bigEndian, 14)
     header.put32(0, 16)
-    // The option stands in its place even where it is not sent: the length decides.
-    let option = UInt32(TCPOption.maximumSegmentSize) << 24 | 4 << 16 | UInt32(segmentSize)
-    header.put32(segmentSize != 0 ? option.bigEndian : 0, 20)
+    // All the room options can take, so that all of it can be summed.
+    for word in 0..<5 { header.put32(0, TCPHeader.byteCount &+ word &* 4) }
+    emitOptions(to: header + TCPHeader.byteCount)
 
     var checksum = Checksum()
     checksum.add(segment.flow.localAddress)
@@ -69,8 +91,26 @@ public struct Reply {
       return
     }
     let written = UnsafeRawPointer(header)
-    for word in 0..<6 { checksum.add(written.word32(word &* 4)) }
+    for word in 0..<10 { checksum.add(written.word32(word &* 4)) }
     checksum.add(payloadSum)
     header.put16(checksum.complement, 16)
+  }
+
+  /// In the kernel's order (tcp_options_write): segment size, SACK, timestamps, window scale.
+  @inline(__always) private func emitOptions(to place: UnsafeMutableRawPointer) {
+    var place = place
+    let isHandshake = TCPFlags(rawValue: flags).has(TCPFlags.syn)
+    if segmentSize != 0 {
+      place.put32((UInt32(TCPOption.maximumSegmentSize) << 24 | 4 << 16 | UInt32(segmentSize)).bigEndian, 0)
+      place = place + 4
+    }
+    if !options.hasTimestamps { return }
+    let sackPermitted = UInt32(TCPOption.sackPermitted) | 2 << 8 | 0x0a08_0000
+    place.put32(isHandshake && options.hasSACK ? sackPermitted : SegmentOptions.alignedTimestamps, 0)
+    place.put32(timestamp.bigEndian, 4)
+    place.put32(echo.bigEndian, 8)
+    if isHandshake && options.hasWindowScale {
+      place.put32((0x0103_0300 | UInt32(ReceiveWindow.shift)).bigEndian, 12)
+    }
   }
 }

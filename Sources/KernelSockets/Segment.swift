@@ -9,7 +9,7 @@ public struct Segment: BitwiseCopyable {
   public var sequence: SequenceNumber
   public var acknowledgement: SequenceNumber
   public var flags: TCPFlags
-  /// The client's window as it stands in the header: no scaling has been agreed on.
+  /// The client's window as it stands in the header.
   public var window: UInt16
   /// Bytes of the TCP header.
   public var headerLength: UInt16
@@ -17,8 +17,9 @@ public struct Segment: BitwiseCopyable {
   public var payloadLength: UInt16
   /// Sum of the pseudo-header and the first 20 bytes of the TCP header, for the check of the checksum.
   public var headerSum: Checksum
+  public var options: SegmentOptions
 
-  /// Bytes of the headers in front of the payload of a segment without TCP options.
+  /// Bytes of the headers in front of the payload of a segment without options.
   public static var headersByteCount: Int {
     EthernetHeader.byteCount &+ IPv4Header.byteCount &+ TCPHeader.byteCount
   }
@@ -54,7 +55,22 @@ public struct Segment: BitwiseCopyable {
     headerSum.add(UInt16(IPv4Header.protocolTCP).bigEndian)
     headerSum.add(UInt16(truncatingIfNeeded: total &- UInt32(IPv4Header.byteCount)).bigEndian)
     for word in 0..<5 { headerSum.add(transport.base.word32(word &* 4)) }
+    options = SegmentOptions()
+    if headerLength >= UInt16(TCPHeader.byteCount) &+ TCPOption.timestampsByteCount && !flags.has(TCPFlags.syn) {
+      readAlignedTimestamps(packet)
+    }
     return true
+  }
+
+  /// Timestamps in their usual place.
+  @inline(__always) private mutating func readAlignedTimestamps(_ packet: PacketContext) {
+    let count = Self.headersByteCount &+ Int(TCPOption.timestampsByteCount)
+    guard let bytes = packet.front(count) else { return }
+    let option = bytes + Self.headersByteCount
+    if option.word32(0) != SegmentOptions.alignedTimestamps { return }
+    options.timestamp = option.word32(4).bigEndian
+    options.echo = option.word32(8).bigEndian
+    options.present = SegmentOptions.Present.timestamps
   }
 
   /// Where the payload begins in the packet.

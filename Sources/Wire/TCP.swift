@@ -33,11 +33,18 @@ public struct TCPFlags: Equatable, Sendable, BitwiseCopyable {
   @inline(__always) public func isOnly(_ flags: UInt8) -> Bool { rawValue & 0x17 == flags }
 }
 
-/// TCP options (RFC 9293 section 3.2).
+/// TCP options: their kinds (RFC 9293 section 3.2, RFC 7323, RFC 2018).
 public enum TCPOption {
   public static var end: UInt8 { 0 }
   public static var noOperation: UInt8 { 1 }
   public static var maximumSegmentSize: UInt8 { 2 }
+  public static var windowScale: UInt8 { 3 }
+  public static var sackPermitted: UInt8 { 4 }
+  public static var timestamps: UInt8 { 8 }
+  /// Bytes of the timestamps option and of the two no-operations in front of it (RFC 7323 appendix A).
+  public static var timestampsByteCount: UInt16 { 12 }
+  /// A larger shift count counts as this one (RFC 7323 section 2.3).
+  public static var windowShiftMax: UInt8 { 14 }
   /// What a peer that offers no MSS takes over IPv4 (RFC 9293 section 3.7.1).
   public static var segmentSizeDefault: UInt16 { 536 }
 }

@@ -34,6 +34,7 @@ final class Bench {
     control.cookieKey0 = (random.next(), random.next())
     control.cookieKey1 = (random.next(), random.next())
     control.pathSeed = random.next()
+    control.handshakeOptions = HandshakeOptions.cookies
     for machine in machines { try machine.reset() }
     setDates()
     try listen()
@@ -158,9 +159,8 @@ final class Bench {
   /// The cookie a SYN of this start gets.
   func cookie(_ client: Endpoint, start: UInt32, size: UInt16) -> UInt32 {
     let keys = CookieKeys(first: control.cookieKey0, second: control.cookieKey1, current: control.cookieKeySlot)
-    return keys.cookie(
-      for: Self.flow(client), clientStart: SequenceNumber(start), sizeIndex: SegmentSizes.index(of: size)
-    ).value
+    return keys.proof(of: Self.flow(client), sizeIndex: SegmentSizes.index(of: size))
+      .cookie(clientStart: SequenceNumber(start)).value
   }
 
   // MARK: Packets
@@ -178,7 +178,7 @@ final class Bench {
 
   func send(bytes: [UInt8], flow: FlowKey, _ sourceLocation: SourceLocation = #_sourceLocation) throws -> Outcome {
     let results = try machines.map { try run(bytes, flow, on: $0) }
-    for (machine, result) in zip(machines, results).dropFirst() where result != results[0] {
+    for (machine, result) in zip(machines, results).dropFirst() where result.withoutTime != results[0].withoutTime {
       let detail =
         "\(machines[0].name): \(Outcome(results[0], sent: bytes)); \(machine.name): \(Outcome(result, sent: bytes))"
       Issue.record("the machines differ. \(detail)", sourceLocation: sourceLocation)

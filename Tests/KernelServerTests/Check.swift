@@ -89,7 +89,7 @@ struct Check {
   /// With the MSS option and that size, or without any option.
   static func synAck(segmentSize: UInt16?, acknowledging acknowledgement: UInt32) -> Check {
     reply("SYN-ACK with MSS \(segmentSize ?? 0)", [.syn, .ack]) {
-      $0.segmentSize == segmentSize && (segmentSize != nil || $0.options.isEmpty)
+      $0.segmentSize == segmentSize && $0.options.count == (segmentSize == nil ? 0 : 4)
         && $0.acknowledgement == acknowledgement && $0.payload.isEmpty
     }.and(counts("handshakes"))
   }

@@ -201,7 +201,7 @@ extension KernelPart {
     func oddSegments() throws {
       let (bench, client) = try connected()
       try bench.send(client.request(get("/")).with { $0.flags.insert(.urg) }, .handedOver(.segment))
-      try bench.send(client.request(get("/")).with { $0.options = [.timestamps] }, .handedOver(.segment))
+      try bench.send(client.request(get("/")).with { $0.options = [.raw([253, 4, 0, 0])] }, .handedOver(.segment))
     }
 
     @Test("a wrong TCP checksum is dropped, whatever the payload's length")
@@ -218,7 +218,7 @@ extension KernelPart {
       }
       try bench.send(
         client.request(get("/")).with {
-          $0.options = [.timestamps]
+          $0.options = [.timestamps(1)]
           $0.tcpChecksumError = 1
         }, .dropped(.checksum))
     }

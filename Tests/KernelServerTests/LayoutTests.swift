@@ -47,11 +47,11 @@ extension KernelPart {
     }
 
     @Test("types have the sizes the contract names") func types() {
-      #expect(MemoryLayout<Control>.stride == 64 && MemoryLayout<DateEntry>.stride == 48)
+      #expect(MemoryLayout<Control>.stride == 72 && MemoryLayout<DateEntry>.stride == 48)
       #expect(MemoryLayout<ListenerKey>.stride == 8 && MemoryLayout<Listener>.stride == 16)
       #expect(MemoryLayout<PrefixKey>.stride == 8 && MemoryLayout<PrefixKey>.offset(of: \.address) == 4)
       #expect(MemoryLayout<HostKey>.stride == 64 && MemoryLayout<FlowKey>.stride == 12)
-      #expect(MemoryLayout<Connection>.stride == 40 && MemoryLayout<ObjectRecord>.stride == 64)
+      #expect(MemoryLayout<Connection>.stride == 48 && MemoryLayout<ObjectRecord>.stride == 64)
       #expect(MemoryLayout<ResponseVariant>.stride == 8 && MemoryLayout<MissEvent>.stride == MissEvent.hostOffset)
       #expect(MemoryLayout<SocketTuple>.size == 12 && MemoryLayout<RequestSocketAttributes>.size == 20)
     }
@@ -81,7 +81,7 @@ extension KernelPart {
       let places: [(String, Range<Int>)] = [
         ("head", place(scratch.head.base, HeadBuffer.byteCount)),
         ("headers", place(scratch.headers, Reply.headersRoom)),
-        ("options", place(scratch.options, Handshake.optionsRoom)),
+        ("options", place(scratch.options, Segment.optionsRoom)),
         ("hostKey", place(scratch.hostKey, MemoryLayout<HostKey>.size)),
         ("missEvent", place(scratch.missEvent, MissEvent.byteCount)),
         ("missSecond", place(scratch.missSecond, 8)), ("missCount", place(scratch.missCount, 4)),
@@ -92,6 +92,7 @@ extension KernelPart {
         ("objectGeneration", place(scratch.objectGeneration, 4)), ("reason", place(scratch.reason, 4)),
         ("segment", place(scratch.segment, MemoryLayout<Segment>.size)),
         ("connection", place(scratch.connection, MemoryLayout<Connection>.size)),
+        ("reply", place(scratch.reply, MemoryLayout<Reply>.size)),
       ]
       for (index, (name, range)) in places.enumerated() {
         #expect(range.upperBound <= Scratch.byteCount, "\(name)")

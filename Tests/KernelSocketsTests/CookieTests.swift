@@ -3,6 +3,12 @@ import KernelTestSupport
 import Testing
 import Wire
 
+extension CookieKeys {
+  fileprivate func check(_ cookie: SequenceNumber, _ flow: FlowKey, _ clientStart: SequenceNumber) -> CookieCheck {
+    proof(of: flow, in: cookie).check(cookie, clientStart: clientStart)
+  }
+}
+
 @Suite struct CookieTests {
   private static let flow = FlowKey(
     remoteAddress: 0x0102_7f00, localAddress: 0x0100_007f, remotePort: 0x1234, localPort: 0x901f)
@@ -14,10 +20,10 @@ import Wire
   @Test("a cookie is right for its flow and start, with every size and either key", arguments: 0..<16 as Range<UInt32>)
   func right(sizeIndex: UInt32) {
     for current: UInt32 in [0, 1] {
-      let cookie = Self.keys(current: current).cookie(for: Self.flow, clientStart: start, sizeIndex: sizeIndex)
+      let cookie = Self.keys(current: current).proof(of: Self.flow, sizeIndex: sizeIndex).cookie(clientStart: start)
       // The key that signed it is known from the cookie: it stays valid when the other one is in use.
       for later: UInt32 in [0, 1] {
-        #expect(Self.keys(current: later).check(cookie, for: Self.flow, clientStart: start) == .right)
+        #expect(Self.keys(current: later).check(cookie, Self.flow, start) == .right)
       }
       #expect(cookie.value >> 31 == current)
       #expect(cookie.value >> 27 & 15 == sizeIndex)
@@ -26,31 +32,31 @@ import Wire
 
   @Test("a segment that is not the first of its connection is known as ours")
   func otherStart() {
-    let cookie = Self.keys(current: 0).cookie(for: Self.flow, clientStart: start, sizeIndex: 3)
+    let cookie = Self.keys(current: 0).proof(of: Self.flow, sizeIndex: 3).cookie(clientStart: start)
     for distance: UInt32 in [1, 2, 100, 0xffff, 0x1_0000, 0x7fff_ffff, 0xffff_ffff] {
-      #expect(Self.keys(current: 0).check(cookie, for: Self.flow, clientStart: start &+ distance) == .otherStart)
+      #expect(Self.keys(current: 0).check(cookie, Self.flow, start &+ distance) == .otherStart)
     }
   }
 
   @Test("every part of the four-tuple counts")
   func wrongFlow() {
-    let cookie = Self.keys(current: 0).cookie(for: Self.flow, clientStart: start, sizeIndex: 3)
+    let cookie = Self.keys(current: 0).proof(of: Self.flow, sizeIndex: 3).cookie(clientStart: start)
     var others = [Self.flow, Self.flow, Self.flow, Self.flow]
     others[0].remoteAddress ^= 0x0100_0000
     others[1].localAddress ^= 1
     others[2].remotePort ^= 1
     others[3].localPort ^= 0x8000
-    for other in others { #expect(Self.keys(current: 0).check(cookie, for: other, clientStart: start) == .wrong) }
+    for other in others { #expect(Self.keys(current: 0).check(cookie, other, start) == .wrong) }
   }
 
   @Test("a cookie of a key that is gone, with another size or the other key's bit is not right")
   func wrongFields() {
-    let cookie = Self.keys(current: 0).cookie(for: Self.flow, clientStart: start, sizeIndex: 3)
+    let cookie = Self.keys(current: 0).proof(of: Self.flow, sizeIndex: 3).cookie(clientStart: start)
     let renewed = CookieKeys(first: (9, 9), second: (3, 4), current: 1)
-    #expect(renewed.check(cookie, for: Self.flow, clientStart: start) != .right)
+    #expect(renewed.check(cookie, Self.flow, start) != .right)
     for bit in 0..<32 {
       let changed = SequenceNumber(cookie.value ^ (1 << UInt32(bit)))
-      #expect(Self.keys(current: 0).check(changed, for: Self.flow, clientStart: start) != .right, "bit \(bit)")
+      #expect(Self.keys(current: 0).check(changed, Self.flow, start) != .right, "bit \(bit)")
     }
   }
 
@@ -61,7 +67,7 @@ import Wire
     var otherStart = 0
     for _ in 0..<50_000 {
       let guess = SequenceNumber(UInt32(truncatingIfNeeded: random.next()))
-      switch Self.keys(current: 0).check(guess, for: Self.flow, clientStart: start) {
+      switch Self.keys(current: 0).check(guess, Self.flow, start) {
       case .right: right += 1
       case .otherStart: otherStart += 1
       case .wrong: break

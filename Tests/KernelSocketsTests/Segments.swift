@@ -5,11 +5,12 @@ import Wire
 
 /// A segment as `Segment.read` leaves it.
 func segment(
-  _ flags: SegmentFlags, sequence: UInt32, acknowledgement: UInt32, payload: Int = 0, headerLength: UInt16 = 20
+  _ flags: SegmentFlags, sequence: UInt32, acknowledgement: UInt32, payload: Int = 0, headerLength: UInt16 = 20,
+  options: SegmentOptions = SegmentOptions()
 ) -> Segment {
   Segment(
     flow: FlowKey(remoteAddress: 1, localAddress: 2, remotePort: 3, localPort: 4),
     sequence: SequenceNumber(sequence), acknowledgement: SequenceNumber(acknowledgement),
     flags: TCPFlags(rawValue: flags.rawValue), window: 64_240, headerLength: headerLength,
-    payloadLength: UInt16(payload), headerSum: Checksum())
+    payloadLength: UInt16(payload), headerSum: Checksum(), options: options)
 }

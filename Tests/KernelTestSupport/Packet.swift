@@ -122,9 +122,18 @@ public struct TCPOptionBytes: Sendable {
   public static let noOperation = Self(bytes: [1])
   public static let selectiveAcknowledgement = Self(bytes: [4, 2])
   public static func windowScale(_ shift: UInt8) -> Self { Self(bytes: [3, 3, shift]) }
-  public static let timestamps = Self(bytes: [8, 10, 0, 0, 1, 0, 0, 0, 0, 0])
+  public static func timestamps(_ value: UInt32, echo: UInt32 = 0) -> Self {
+    var bytes: [UInt8] = [8, 10]
+    bytes.append32(value)
+    bytes.append32(echo)
+    return Self(bytes: bytes)
+  }
+  /// As in every segment but a SYN (RFC 7323 appendix A).
+  public static func alignedTimestamps(_ value: UInt32, echo: UInt32) -> [Self] {
+    [.noOperation, .noOperation, .timestamps(value, echo: echo)]
+  }
   /// What Linux offers, in its order.
   public static func linux(_ size: UInt16) -> [Self] {
-    [segmentSize(size), selectiveAcknowledgement, timestamps, noOperation, windowScale(7)]
+    [segmentSize(size), selectiveAcknowledgement, timestamps(0x100), noOperation, windowScale(7)]
   }
 }

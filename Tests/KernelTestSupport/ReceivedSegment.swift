@@ -43,9 +43,26 @@ public struct ReceivedSegment: Sendable, CustomStringConvertible {
     return faults
   }
 
-  /// The segment size of the MSS option, if that is the only option.
+  /// The segment size of the MSS option, which comes first.
   public var segmentSize: UInt16? {
-    options.count == 4 && options[0] == 2 && options[1] == 4 ? options.word16(2) : nil
+    options.count >= 4 && options[0] == 2 && options[1] == 4 ? options.word16(2) : nil
+  }
+  /// TSval and TSecr, which are aligned (RFC 7323 appendix A).
+  public var timestamps: (value: UInt32, echo: UInt32)? {
+    timestampOption.map { (options.word32($0 + 2), options.word32($0 + 6)) }
+  }
+  /// Where in the frame TSval is.
+  public var timestampPlace: Int? { timestampOption.map { 54 + $0 + 2 } }
+  /// The shift count of the window scale option, which comes last.
+  public var windowShift: UInt8? {
+    options.count >= 4 && options.suffix(4).starts(with: [1, 3, 3]) ? options.last : nil
+  }
+  public var hasSACKPermitted: Bool {
+    timestampOption.map { $0 >= 2 && options[$0 - 2] == 4 && options[$0 - 1] == 2 } ?? false
+  }
+
+  private var timestampOption: Int? {
+    stride(from: 2, to: options.count - 9, by: 4).first { options[$0] == 8 && options[$0 + 1] == 10 }
   }
 
   public var description: String {

@@ -42,6 +42,7 @@ final class Attachment: Sendable {
     guard !places(among: all).isEmpty else {
       throw ServeFailure("no interface that is up carries \(listen.map(\.host).joined(separator: ", "))")
     }
+    part.control.setHandshakeOptions(HandshakeSettings.current())
     try part.setClients(clients)
     try part.setListeners(listeners(among: all))
     try links.withLock { links in
@@ -52,8 +53,9 @@ final class Attachment: Sendable {
     }
   }
 
-  /// Follows changes: addresses come and go, and interfaces with them.
+  /// Follows changes: addresses come and go, and interfaces with them, and settings change.
   func refresh() {
+    part.control.setHandshakeOptions(HandshakeSettings.current())
     let all = InterfaceAddress.all()
     do {
       try part.setListeners(listeners(among: all))

@@ -39,6 +39,9 @@ final class ControlBlock: @unchecked Sendable {
     control.base.storeAtomic(drained_ns)
   }
 
+  /// The options the kernel part may agree on in handshakes: bits of `HandshakeOptions`.
+  func setHandshakeOptions(_ options: UInt32) { block.handshakeOptions = options }
+
   /// No more new connections; every request is handed over.
   func drain() { block.draining = 1 }
 

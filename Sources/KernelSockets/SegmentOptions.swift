@@ -1,0 +1,76 @@
+import Wire
+
+/// The options of a segment, as far as they are known here.
+public struct SegmentOptions: BitwiseCopyable, Sendable {
+  /// SEG.TSval and SEG.TSecr (RFC 7323 section 3.2).
+  public var timestamp: UInt32 = 0
+  public var echo: UInt32 = 0
+  /// The maximum segment size; 0: none.
+  public var segmentSize: UInt16 = 0
+  public var windowShift: UInt8 = 0
+  /// Bits of `Present`.
+  public var present: UInt8 = 0
+
+  @inline(__always) public init() {}
+
+  @inline(__always) public var hasTimestamps: Bool { present & Present.timestamps != 0 }
+  @inline(__always) public var hasWindowScale: Bool { present & Present.windowScale != 0 }
+  @inline(__always) public var hasSACKPermitted: Bool { present & Present.sackPermitted != 0 }
+
+  public enum Present {
+    public static var timestamps: UInt8 { 1 }
+    public static var windowScale: UInt8 { 2 }
+    public static var sackPermitted: UInt8 { 4 }
+  }
+
+  /// Two no-operations and the kind and length of timestamps, as loaded from memory: how the option is aligned by
+  /// nearly everybody, in every segment but a SYN.
+  static var alignedTimestamps: UInt32 { 0x0a08_0101 }
+}
+
+extension Segment {
+  /// Room for the options and a word behind them, for `readOptions`.
+  public static var optionsRoom: Int { 72 }
+
+  /// Whether there are options `read` has not understood.
+  @inline(__always) public var hasUnreadOptions: Bool {
+    Int(headerLength) > TCPHeader.byteCount && !options.hasTimestamps
+  }
+
+  /// Reads options in any order and alignment from a copy of them. What is malformed ends the search, as in the
+  /// kernel (tcp_parse_options).
+  @inline(__always) public mutating func readOptions(_ bytes: UnsafeRawPointer) {
+    let length = Int(headerLength) &- TCPHeader.byteCount
+    var position = 0
+    for _ in 0..<40 {
+      if position >= length { break }
+      let kind = bytes.word8(position)
+      if kind == TCPOption.end { break }
+      if kind == TCPOption.noOperation {
+        position = (position &+ 1) & 63
+        continue
+      }
+      let optionLength = Int(bytes.word8((position &+ 1) & 63))
+      // Behind the last option stands what an earlier packet has left.
+      if optionLength < 2 || position &+ optionLength > length { break }
+      read(kind: kind, length: optionLength, value: bytes + ((position &+ 2) & 63))
+      position = (position &+ optionLength) & 63
+    }
+  }
+
+  @inline(__always) private mutating func read(kind: UInt8, length: Int, value: UnsafeRawPointer) {
+    if kind == TCPOption.maximumSegmentSize && length == 4 {
+      options.segmentSize = value.word16(0).bigEndian
+    } else if kind == TCPOption.windowScale && length == 3 {
+      let shift = value.word8(0)
+      options.windowShift = shift < TCPOption.windowShiftMax ? shift : TCPOption.windowShiftMax
+      options.present |= SegmentOptions.Present.windowScale
+    } else if kind == TCPOption.sackPermitted && length == 2 {
+      options.present |= SegmentOptions.Present.sackPermitted
+    } else if kind == TCPOption.timestamps && length == 10 {
+      options.timestamp = value.word32(0).bigEndian
+      options.echo = value.word32(4).bigEndian
+      options.present |= SegmentOptions.Present.timestamps
+    }
+  }
+}
