@@ -43,6 +43,9 @@ public struct PacketContext {
     Verdict(rawValue: Int32(truncatingIfNeeded: Helper.redirect(interfaceIndex)))
   }
 
+  /// Sends a copy of the packet out of the interface it came from, at once. False if it could not be made.
+  @inline(__always) public func reflectCopy() -> Bool { Helper.redirectCopy(raw, interfaceIndex) == 0 }
+
   /// What the kernel knows of the packet's checksum (include/linux/skbuff.h, CHECKSUM_*).
   @inline(__always) public var checksumState: ChecksumState { ChecksumState(rawValue: Helper.checksumBits(raw) & 3) }
 }

@@ -20,7 +20,11 @@ public enum HandoverReason: UInt32, CaseIterable, Sendable {
   case field
   case connectionField
   case variant
+  /// The head does not fit into one segment.
   case segmentTooSmall
+  /// The response takes more segments than may be sent at once.
+  case congestionWindow
+  case responseTooLong
   case windowTooSmall
   /// Urgent data, or TCP options that were not agreed on.
   case segment
@@ -40,8 +44,6 @@ public enum DropReason: UInt32, CaseIterable, Sendable {
   case notYetAccepted
   /// The object changed while it was copied.
   case tornObject
-  /// A request sent again is not the one that was answered.
-  case repeatedDiffers
   case handoverRefused
   case noListener
   case reset
@@ -71,6 +73,8 @@ public enum Counter: UInt32, CaseIterable, Sendable {
   case missEventsSuppressed
   case missEventsLost
   case leftToKernel
+  /// Segments of responses, where a response takes several.
+  case segments
 
   public static var count: Int { 16 }
 }

@@ -6,6 +6,7 @@ struct Counters {
   @inline(__always) init(_ base: UnsafeMutableRawPointer) { self.base = base }
 
   @inline(__always) func count(_ counter: Counter) { add(Int(counter.rawValue)) }
+  @inline(__always) func count(code: UInt32) { add(Int(code & UInt32(Counter.count &- 1))) }
   @inline(__always) func countHandover(_ code: UInt32) {
     add(CounterLayout.handovers &+ Int(code & UInt32(HandoverReason.count &- 1)))
   }

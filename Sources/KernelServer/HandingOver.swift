@@ -6,20 +6,12 @@ import Wire
 
 /// Giving a connection to the server behind, and telling the daemon why it had to be.
 extension Server {
-  @inline(__always)
-  func handOver(_ stored: Stored?, _ reason: HandoverReason) -> Verdict {
-    handOver(stored, code: reason.rawValue)
-  }
-
-  /// Hands the connection over for a reason given by its number.
-  @inline(__always) func handOver(_ stored: Stored?, code: UInt32) -> Verdict {
-    counters.countHandover(code)
-    counters.count(.handovers)
-    return give(stored: stored)
-  }
-
   /// Gives the connection to the server behind, with this segment as the first data of its new owner.
-  @inline(__always) func give(stored: Stored?) -> Verdict {
+  @inline(never) func handOver(_ stored: Stored?, _ step: Step) -> Verdict {
+    if let code = step.handoverCode {
+      counters.countHandover(code)
+      counters.count(.handovers)
+    }
     let behind = listener.pointee
     let result = Handover.give(
       packet, segment, connection, allowed: optionsAllowed, address: behind.backendAddress, port: behind.backendPort)

@@ -32,13 +32,12 @@ func receive(_ packet: PacketContext) -> Verdict {
   var step = Step.begin
   if let stored { step = server.proceed(stored) }
   if step == .begin { step = server.begin() }
-  switch step {
-  case .serve: return server.serve(stored: stored)
-  case .repeatAnswer: return server.repeatAnswer()
-  case .finish: return server.finish(stored: stored)
-  case .giveAgain: return server.give(stored: stored)
-  default: return Verdict(rawValue: step.rawValue)
-  }
+  if step == .serve { step = server.serve() }
+  if step == .retransmit { step = server.retransmit() }
+  if step == .transmit { return server.transmit(stored: stored) }
+  if step == .finish { return server.finish(stored: stored) }
+  if step.isHandOver { return server.handOver(stored, step) }
+  return Verdict(rawValue: step.rawValue)
 }
 
 /// What is to be done with a packet: a verdict, or a step that leads to one. The first part of the program, which looks
@@ -50,11 +49,24 @@ struct Step: Equatable {
   /// There is no connection, or none any more.
   @inline(__always) static var begin: Step { Step(rawValue: 100) }
   @inline(__always) static var serve: Step { Step(rawValue: 101) }
-  @inline(__always) static var repeatAnswer: Step { Step(rawValue: 102) }
+  @inline(__always) static var retransmit: Step { Step(rawValue: 102) }
   @inline(__always) static var finish: Step { Step(rawValue: 103) }
-  @inline(__always) static var giveAgain: Step { Step(rawValue: 104) }
+  /// What `scratch.part` says.
+  @inline(__always) static var transmit: Step { Step(rawValue: 104) }
+  /// Handed over for a reason, which is counted.
+  @inline(__always) static func handOver(_ reason: HandoverReason) -> Step { .handOver(code: reason.rawValue) }
+  @inline(__always) static func handOver(code: UInt32) -> Step {
+    Step(rawValue: firstReason &+ Int32(truncatingIfNeeded: code & UInt32(HandoverReason.count &- 1)))
+  }
+  /// Handed over before, but its socket is not there yet.
+  @inline(__always) static var handOverAgain: Step { Step(rawValue: firstReason &- 1) }
+  private static var firstReason: Int32 { 200 }
 
-  @inline(__always) static func ~= (pattern: Step, step: Step) -> Bool { pattern.rawValue == step.rawValue }
+  @inline(__always) var isHandOver: Bool { rawValue >= Self.handOverAgain.rawValue }
+  /// The number of a `HandoverReason`. `nil`: it has been counted.
+  @inline(__always) var handoverCode: UInt32? {
+    rawValue >= Self.firstReason ? UInt32(truncatingIfNeeded: rawValue &- Self.firstReason) : nil
+  }
 }
 
 /// One packet of a client, and what is needed to deal with it.
@@ -94,13 +106,7 @@ struct Server {
   /// Answers with a segment that carries nothing but its header.
   @inline(__always) func send(_ reply: Reply, counting counter: Counter) -> Verdict {
     scratch.reply.pointee = reply
-    return sendStored(counting: counter)
-  }
-
-  @inline(never) private func sendStored(counting counter: Counter) -> Verdict {
-    guard Reply.turnAround(packet, headers: scratch.headers),
-      scratch.reply.pointee.write(to: packet, for: segment, headers: scratch.headers)
-    else { return drop(.packet) }
+    guard Phases.writeReply(packet) else { return drop(.packet) }
     counters.count(counter)
     return packet.reflect()
   }

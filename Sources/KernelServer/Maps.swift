@@ -10,14 +10,14 @@ import KernelSockets
 @section("maps") nonisolated(unsafe) var indexMap: MapDefinition = (2, 4, 64, 65536, 1024)
 /// One value: the whole arena. The daemon chooses its size before it loads the program.
 @section("maps") nonisolated(unsafe) var arenaMap: MapDefinition = (2, 4, 67_239_936, 1, 1024)
-@section("maps") nonisolated(unsafe) var connectionsMap: MapDefinition = (9, 12, 48, 131_072, 0)
+@section("maps") nonisolated(unsafe) var connectionsMap: MapDefinition = (9, 12, 60, 131_072, 0)
 @section("maps") nonisolated(unsafe) var listenersMap: MapDefinition = (1, 8, 16, 1024, 0)
 @section("maps") nonisolated(unsafe) var sitesMap: MapDefinition = (1, 64, 4, 256, 0)
 @section("maps") nonisolated(unsafe) var allowedMap: MapDefinition = (11, 8, 4, 4096, 1)
 @section("maps") nonisolated(unsafe) var deniedMap: MapDefinition = (11, 8, 4, 4096, 1)
 @section("maps") nonisolated(unsafe) var countersMap: MapDefinition = (6, 4, 512, 1, 0)
 @section("maps") nonisolated(unsafe) var missFilterMap: MapDefinition = (2, 4, 8, 1024, 0)
-@section("maps") nonisolated(unsafe) var scratchMap: MapDefinition = (6, 4, 3200, 1, 0)
+@section("maps") nonisolated(unsafe) var scratchMap: MapDefinition = (6, 4, 3232, 1, 0)
 @section("maps") nonisolated(unsafe) var eventsMap: MapDefinition = (27, 0, 0, 1_048_576, 0)
 
 /// Which bits of an offset are inside the arena: its size less one, less the alignment of records. A constant to

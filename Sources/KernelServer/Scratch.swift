@@ -57,7 +57,19 @@ struct Scratch {
     (base + 3136).assumingMemoryBound(to: Reply.self)
   }
 
-  static var byteCount: Int { 3200 }
+  @inline(__always) var part: UnsafeMutablePointer<Part> {
+    (base + 3200).assumingMemoryBound(to: Part.self)
+  }
+
+  /// Where bytes of a record are being summed, and how many are left.
+  @inline(__always) var sumPosition: UnsafeMutablePointer<UInt32> {
+    (base + 3224).assumingMemoryBound(to: UInt32.self)
+  }
+  @inline(__always) var sumLeft: UnsafeMutablePointer<UInt32> {
+    (base + 3228).assumingMemoryBound(to: UInt32.self)
+  }
+
+  static var byteCount: Int { 3232 }
 }
 
 /// A length between 1 and a limit that is a power of two.
@@ -66,8 +78,9 @@ struct StoredLength {
   @inline(__always) init(_ place: UnsafeMutableRawPointer) { self.place = place }
 
   @inline(__always) func set(_ length: UInt16) { place.put16(length, 0) }
+  @inline(__always) var stored: UInt16 { UnsafeRawPointer(place).word16(0) }
   /// What was stored, if it is in the limits; something in the limits otherwise.
   @inline(__always) func bounded(by limit: UInt32) -> UInt32 {
-    ((UInt32(UnsafeRawPointer(place).word16(0)) &- 1) & (limit &- 1)) &+ 1
+    ((UInt32(stored) &- 1) & (limit &- 1)) &+ 1
   }
 }

@@ -16,7 +16,7 @@ extension Server {
     if !isPayloadLoaded && arrival != .request { return .done(drop(.outOfOrder)) }
     switch arrival {
     case .request: return .serve
-    case .repeatedRequest: return .repeatAnswer
+    case .retransmit: return .retransmit
     case .finish: return .finish
     case .repeatedFinish: return .done(send(lastFinish, counting: .finishes))
     case .acknowledge:
@@ -61,7 +61,7 @@ extension Server {
     if segment.sequence == connection.receiveNext && segment.payloadLength != 0
       && segment.acknowledgement == connection.sendNext
     {
-      return .giveAgain
+      return .handOverAgain
     }
     return .done(drop(.notYetAccepted))
   }

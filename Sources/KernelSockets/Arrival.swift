@@ -4,8 +4,8 @@ import Wire
 public enum Arrival: UInt32, CaseIterable, Sendable {
   /// Data at RCV.NXT, and nothing of ours is unacknowledged: answer it or hand the connection over.
   case request
-  /// The last answered request, sent again: its response was lost. The same bytes answer it.
-  case repeatedRequest
+  /// A part of our response is missing: send from SND.UNA on what was sent.
+  case retransmit
   /// The client has closed: acknowledge and close as well.
   case finish
   /// The client did not see our FIN: send it again.
@@ -55,15 +55,24 @@ extension Connection {
     if segment.sequence > receiveNext { return .outOfOrder }
     if segment.sequence != receiveNext { return arriveOld(segment) }
 
-    let isAcknowledged = segment.acknowledgement == sendNext
-    if isAcknowledged && state == ConnectionState.answering { state = ConnectionState.idle }
-    if segment.sequenceLength == 0 {
-      // The last acknowledgement of a connection the client closed first.
-      return isAcknowledged && state == ConnectionState.closing && peerClosed == 2 ? .forget : .quiet
+    if segment.acknowledgement != sendNext {
+      return segment.sequenceLength == 0 ? arrivePart(segment) : .unacknowledged
     }
-    if !isAcknowledged { return .unacknowledged }
+    acknowledgeAll()
+    if segment.sequenceLength == 0 { return arriveAcknowledgement() }
     if state == ConnectionState.closing { return arriveClosing(segment) }
     return segment.payloadLength != 0 ? .request : .finish
+  }
+
+  /// A bare acknowledgement of all that was sent.
+  @inline(__always) private mutating func arriveAcknowledgement() -> Arrival {
+    if owesAcknowledgement {
+      owed = 0
+      if peerClosed == 2 { peerClosed = 1 }
+      return .acknowledge
+    }
+    // The last acknowledgement of a connection the client closed first.
+    return state == ConnectionState.closing && peerClosed == 2 ? .forget : .quiet
   }
 
   /// RFC 5961 section 3.2: only a RST at exactly RCV.NXT is believed, be it the one we announce for the time being.
@@ -73,18 +82,22 @@ extension Connection {
   }
 
   /// The segment begins before RCV.NXT.
-  @inline(__always) private func arriveOld(_ segment: Segment) -> Arrival {
-    let isUnacknowledged = segment.acknowledgement == responseSequence && answered != 0
-    // Linux joins small segments when it sends them again: the request may have grown at its end.
-    if isUnacknowledged && segment.sequence == requestSequence && segment.payloadLength >= requestLength
-      && (state == ConnectionState.answering || state == ConnectionState.closing)
-    {
-      return .repeatedRequest
-    }
+  @inline(__always) private mutating func arriveOld(_ segment: Segment) -> Arrival {
     if state == ConnectionState.closing && segment.acknowledgement == sendNext &- 1
       && segment.flags.has(TCPFlags.fin) && segment.end == receiveNext
     {
       return .repeatedFinish
+    }
+    // Linux joins small segments when it sends them again: the request may have grown at its end.
+    if segment.sequence == requestSequence && segment.payloadLength >= requestLength && answered != 0
+      && segment.acknowledgement >= responseSequence && segment.acknowledgement < sendNext
+      && (state == ConnectionState.answering || state == ConnectionState.closing)
+    {
+      return arriveAgain(segment)
+    }
+    if owesAcknowledgement && segment.acknowledgement == sendNext {
+      acknowledgeAll()
+      owed = 0
     }
     return .acknowledge
   }
@@ -119,6 +132,9 @@ extension Connection {
     requestSequence = segment.sequence
     requestLength = segment.payloadLength
     responseSequence = sendNext
+    sendUnacknowledged = sendNext
+    lastWindow = segment.window
+    owed = responseLength > UInt32(payloadMax) ? 1 : 0
     receiveNext = segment.end
     sendNext = sendNext &+ responseLength &+ (closes ? 1 : 0)
     peerClosed = segment.flags.has(TCPFlags.fin) ? 2 : 0
@@ -130,6 +146,8 @@ extension Connection {
   @inline(__always) public mutating func finish(_ segment: Segment) {
     requestSequence = segment.sequence
     responseSequence = sendNext
+    sendUnacknowledged = sendNext
+    owed = 0
     receiveNext = segment.end
     sendNext = sendNext &+ 1
     peerClosed = 2

@@ -29,7 +29,7 @@ public enum ConnectionState {
   public static var handedOver: UInt8 { 4 }
 }
 
-/// What the kernel part remembers of a connection. 48 bytes.
+/// What the kernel part remembers of a connection. 60 bytes.
 public struct Connection: BitwiseCopyable {
   /// RCV.NXT (RFC 9293 section 3.3.1): the next sequence number expected from the client.
   public var receiveNext = SequenceNumber(0)
@@ -38,10 +38,15 @@ public struct Connection: BitwiseCopyable {
   /// Where the last answered request began, and where its response did.
   public var requestSequence = SequenceNumber(0)
   public var responseSequence = SequenceNumber(0)
-  /// What the response was made from, and which version of it: whoever answers says what the numbers mean. A
-  /// retransmission repeats the same bytes or none.
+  /// SND.UNA: the oldest unacknowledged sequence number.
+  public var sendUnacknowledged = SequenceNumber(0)
+  /// What the response was made from, which version of it, and in which form: whoever answers says what the numbers
+  /// mean. A retransmission repeats the same bytes or none.
   public var source: UInt32 = 0
   public var generation: UInt32 = 0
+  public var form: UInt16 = 0
+  /// SEG.WND of the last acknowledgement.
+  public var lastWindow: UInt16 = 0
   /// CLOCK_REALTIME second its Date named.
   public var responseSecond: UInt32 = 0
   /// Requests answered on this connection.
@@ -54,11 +59,18 @@ public struct Connection: BitwiseCopyable {
   /// 1: the client's FIN has been received.
   public var peerClosed: UInt8 = 0
   public var options = AgreedOptions.none
-  public var reserved: UInt8 = 0
+  /// 1: the request is not acknowledged before the whole response is.
+  public var owed: UInt8 = 0
   /// Added to the clock for our timestamps.
   public var timestampOffset: UInt32 = 0
   /// TS.Recent (RFC 7323 section 4.3): the client's timestamp to send back.
   public var peerTimestamp: UInt32 = 0
+  /// cwnd (RFC 5681), in segments.
+  public var congestionWindow = InitialWindow.segments
+  /// Duplicate acknowledgements in a row.
+  public var duplicates: UInt8 = 0
+  public var recovery = Recovery.none
+  public var reserved: UInt8 = 0
 
   @inline(__always) public init() {}
 
@@ -70,6 +82,7 @@ public struct Connection: BitwiseCopyable {
     self.segmentSizeMax = segmentSizeMax
     requestSequence = receiveNext
     responseSequence = sendNext
+    sendUnacknowledged = sendNext
     state = ConnectionState.idle
   }
 
@@ -83,6 +96,7 @@ public struct Connection: BitwiseCopyable {
     peerTimestamp = segment.options.timestamp
   }
 
+  @inline(__always) public var owesAcknowledgement: Bool { owed != 0 }
   /// Bytes of payload a segment to the client has room for.
   @inline(__always) public var payloadMax: UInt16 { segmentSizeMax &- options.byteCount }
   /// SND.WND as a segment says it (RFC 7323 section 2.3).

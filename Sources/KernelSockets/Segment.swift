@@ -57,20 +57,9 @@ public struct Segment: BitwiseCopyable {
     for word in 0..<5 { headerSum.add(transport.base.word32(word &* 4)) }
     options = SegmentOptions()
     if headerLength >= UInt16(TCPHeader.byteCount) &+ TCPOption.timestampsByteCount && !flags.has(TCPFlags.syn) {
-      readAlignedTimestamps(packet)
+      readAlignedOptions(packet)
     }
     return true
-  }
-
-  /// Timestamps in their usual place.
-  @inline(__always) private mutating func readAlignedTimestamps(_ packet: PacketContext) {
-    let count = Self.headersByteCount &+ Int(TCPOption.timestampsByteCount)
-    guard let bytes = packet.front(count) else { return }
-    let option = bytes + Self.headersByteCount
-    if option.word32(0) != SegmentOptions.alignedTimestamps { return }
-    options.timestamp = option.word32(4).bigEndian
-    options.echo = option.word32(8).bigEndian
-    options.present = SegmentOptions.Present.timestamps
   }
 
   /// Where the payload begins in the packet.

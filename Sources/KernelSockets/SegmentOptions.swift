@@ -1,3 +1,4 @@
+import BPFKernel
 import Wire
 
 /// The options of a segment, as far as they are known here.
@@ -5,6 +6,8 @@ public struct SegmentOptions: BitwiseCopyable, Sendable {
   /// SEG.TSval and SEG.TSecr (RFC 7323 section 3.2).
   public var timestamp: UInt32 = 0
   public var echo: UInt32 = 0
+  /// The right edge of the first SACK block, which is the latest (RFC 2018 section 4).
+  public var sackEnd: UInt32 = 0
   /// The maximum segment size; 0: none.
   public var segmentSize: UInt16 = 0
   public var windowShift: UInt8 = 0
@@ -16,19 +19,40 @@ public struct SegmentOptions: BitwiseCopyable, Sendable {
   @inline(__always) public var hasTimestamps: Bool { present & Present.timestamps != 0 }
   @inline(__always) public var hasWindowScale: Bool { present & Present.windowScale != 0 }
   @inline(__always) public var hasSACKPermitted: Bool { present & Present.sackPermitted != 0 }
+  @inline(__always) public var hasSACK: Bool { present & Present.sack != 0 }
 
   public enum Present {
     public static var timestamps: UInt8 { 1 }
     public static var windowScale: UInt8 { 2 }
     public static var sackPermitted: UInt8 { 4 }
+    public static var sack: UInt8 { 8 }
   }
 
   /// Two no-operations and the kind and length of timestamps, as loaded from memory: how the option is aligned by
   /// nearly everybody, in every segment but a SYN.
   static var alignedTimestamps: UInt32 { 0x0a08_0101 }
+  /// The same for SACK; the upper byte is its length.
+  static var alignedSACK: UInt32 { 0x0005_0101 }
 }
 
 extension Segment {
+  /// Options as they are aligned by nearly everybody, in every segment but a SYN: timestamps, then perhaps SACK.
+  @inline(__always) mutating func readAlignedOptions(_ packet: PacketContext) {
+    let timestampsEnd = Self.headersByteCount &+ Int(TCPOption.timestampsByteCount)
+    guard let front = packet.front(timestampsEnd) else { return }
+    let option = front + Self.headersByteCount
+    if option.word32(0) != SegmentOptions.alignedTimestamps { return }
+    options.timestamp = option.word32(4).bigEndian
+    options.echo = option.word32(8).bigEndian
+    options.present = SegmentOptions.Present.timestamps
+    if Int(headerLength) < TCPHeader.byteCount &+ Int(TCPOption.timestampsByteCount) &+ 12 { return }
+    guard let longer = packet.front(timestampsEnd &+ 12) else { return }
+    let block = longer + timestampsEnd
+    if block.word32(0) & 0x00ff_ffff != SegmentOptions.alignedSACK { return }
+    options.sackEnd = block.word32(8).bigEndian
+    options.present |= SegmentOptions.Present.sack
+  }
+
   /// Room for the options and a word behind them, for `readOptions`.
   public static var optionsRoom: Int { 72 }
 
@@ -71,6 +95,9 @@ extension Segment {
       options.timestamp = value.word32(0).bigEndian
       options.echo = value.word32(4).bigEndian
       options.present |= SegmentOptions.Present.timestamps
+    } else if kind == TCPOption.sack && length >= 10 {
+      options.sackEnd = value.word32(4).bigEndian
+      options.present |= SegmentOptions.Present.sack
     }
   }
 }

@@ -40,6 +40,7 @@ public enum TCPOption {
   public static var maximumSegmentSize: UInt8 { 2 }
   public static var windowScale: UInt8 { 3 }
   public static var sackPermitted: UInt8 { 4 }
+  public static var sack: UInt8 { 5 }
   public static var timestamps: UInt8 { 8 }
   /// Bytes of the timestamps option and of the two no-operations in front of it (RFC 7323 appendix A).
   public static var timestampsByteCount: UInt16 { 12 }

@@ -36,7 +36,11 @@ import Testing
 
   @Test("BTF that is cut short is an error")
   func truncated() throws {
-    let bytes = ProgramTypes(functions: [("entry", true), ("$other", false)], strings: [0]).bytes
+    let functions = [
+      ProgramTypes.Function(name: "entry", isGlobal: true, takesContext: true),
+      ProgramTypes.Function(name: "$other", isGlobal: false, takesContext: false),
+    ]
+    let bytes = ProgramTypes(functions: functions, strings: [0]).bytes
     let types = try KernelTypes(bytes)
     #expect(types.functionIdentifier("entry") == ProgramTypes.firstFunction)
     #expect(types.functionIdentifier("_other") == ProgramTypes.firstFunction + 1)

@@ -41,9 +41,9 @@ import Testing
   func reachability() throws {
     let object = try testObject.get()
     let calls = try LinkedProgram(try object.program("calls"), of: object, .test)
-    #expect(calls.functions.map(\.name) == ["calls", "double", "addOne"])
+    #expect(calls.functions.map(\.type.name) == ["calls", "double", "addOne"])
     let verdict = try LinkedProgram(try object.program("verdict"), of: object, .test)
-    #expect(verdict.functions.map(\.name) == ["verdict"])
+    #expect(verdict.functions.map(\.type.name) == ["verdict"])
     #expect(object.functions.contains { $0.symbol == "_swift_exceptionPersonality" })
   }
 

@@ -197,7 +197,7 @@ final class Bench {
     var outcome = MachineOutcome(
       verdict: result.verdict, packet: result.packet,
       counted: CounterNames.differences(before, try machine.counters()),
-      events: try machine.takeEvents().map(Self.cleaned),
+      events: try machine.takeEvents().map(Self.cleaned), sent: try machine.takeSent(),
       connection: nil)
     if var connection = try machine.connection(flow) {
       connection.responseSecond = 0

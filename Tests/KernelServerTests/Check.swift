@@ -10,8 +10,9 @@ struct Outcome: CustomStringConvertible {
   let events: [[UInt8]]
   /// The packet is as it was sent.
   let isUntouched: Bool
-  /// The segment that goes back.
+  /// The segment that goes back, and those that went before it.
   let reply: ReceivedSegment?
+  let sent: [ReceivedSegment]
 
   static let next: Int32 = -1
   static let drop: Int32 = 2
@@ -23,6 +24,7 @@ struct Outcome: CustomStringConvertible {
     counted = result.counted
     events = result.events
     isUntouched = result.packet == sent
+    self.sent = result.sent.compactMap { ReceivedSegment($0) }
     reply = result.verdict == Self.redirect ? ReceivedSegment(result.packet) : nil
   }
 

@@ -64,6 +64,7 @@ final class KernelMachine: Machine {
     events = Events(try loaded.ringBuffer("\(MapName.events)"))
     namespace = try TestNamespace()
     try namespace.listen(on: Bench.server.port)
+    try namespace.watchLoopback()
   }
 
   var now_ns: UInt64 {
@@ -79,6 +80,7 @@ final class KernelMachine: Machine {
     for list in [allowed, denied] { for key in try list.keys() { try list.delete(key) } }
     for entry in try connections.entries() { try connections.delete(entry.key) }
     _ = takeEvents()
+    _ = takeSent()
     memory.clear()
   }
 
@@ -110,11 +112,14 @@ final class KernelMachine: Machine {
   func openSocket(from client: Endpoint) throws { try namespace.connect(from: client, to: Bench.server) }
 
   func run(_ packet: [UInt8]) throws -> (verdict: Int32, packet: [UInt8]) {
-    try namespace.enter {
+    _ = takeSent()
+    return try namespace.enter {
       let run = try program.testRun(packet: packet)
       return (Int32(bitPattern: run.returnValue), run.packet)
     }
   }
+
+  func takeSent() -> [[UInt8]] { namespace.takeSent() }
 
   // MARK: Whether there is one
 

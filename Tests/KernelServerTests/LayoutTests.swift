@@ -51,7 +51,7 @@ extension KernelPart {
       #expect(MemoryLayout<ListenerKey>.stride == 8 && MemoryLayout<Listener>.stride == 16)
       #expect(MemoryLayout<PrefixKey>.stride == 8 && MemoryLayout<PrefixKey>.offset(of: \.address) == 4)
       #expect(MemoryLayout<HostKey>.stride == 64 && MemoryLayout<FlowKey>.stride == 12)
-      #expect(MemoryLayout<Connection>.stride == 48 && MemoryLayout<ObjectRecord>.stride == 64)
+      #expect(MemoryLayout<Connection>.stride == 60 && MemoryLayout<ObjectRecord>.stride == 64)
       #expect(MemoryLayout<ResponseVariant>.stride == 8 && MemoryLayout<MissEvent>.stride == MissEvent.hostOffset)
       #expect(MemoryLayout<SocketTuple>.size == 12 && MemoryLayout<RequestSocketAttributes>.size == 20)
     }
@@ -93,6 +93,8 @@ extension KernelPart {
         ("segment", place(scratch.segment, MemoryLayout<Segment>.size)),
         ("connection", place(scratch.connection, MemoryLayout<Connection>.size)),
         ("reply", place(scratch.reply, MemoryLayout<Reply>.size)),
+        ("part", place(scratch.part, MemoryLayout<Part>.size)),
+        ("sumPosition", place(scratch.sumPosition, 4)), ("sumLeft", place(scratch.sumLeft, 4)),
       ]
       for (index, (name, range)) in places.enumerated() {
         #expect(range.upperBound <= Scratch.byteCount, "\(name)")

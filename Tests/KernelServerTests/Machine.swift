@@ -23,6 +23,8 @@ protocol Machine: AnyObject {
   /// Gives the kernel a socket of its own for a connection from there to `Bench.server`.
   func openSocket(from client: Endpoint) throws
   func run(_ packet: [UInt8]) throws -> (verdict: Int32, packet: [UInt8])
+  /// Copies the program has sent while it ran.
+  func takeSent() throws -> [[UInt8]]
 }
 
 /// What the daemon would map: the arrays it shares with the program.
@@ -49,6 +51,8 @@ struct MachineOutcome: Equatable {
   /// Names of what was counted, with how much more it is.
   var counted: [String: Int]
   var events: [[UInt8]]
+  /// What was sent before the packet itself.
+  var sent: [[UInt8]]
   /// The connection afterwards, byte for byte, but for the seconds of the clock.
   var connection: [UInt8]?
 }
@@ -57,12 +61,19 @@ extension MachineOutcome {
   /// The machines have clocks of their own: our timestamp and the checksum it is in, which has been verified if the
   /// segment is a good one, do not count when they are compared.
   var withoutTime: MachineOutcome {
-    guard let segment = ReceivedSegment(packet), segment.faults.isEmpty, let timestamp = segment.timestampPlace else {
-      return self
-    }
     var outcome = self
-    for place in [50, 51, timestamp, timestamp + 1, timestamp + 2, timestamp + 3] { outcome.packet[place] = 0 }
+    outcome.packet = Self.withoutTime(packet)
+    outcome.sent = sent.map(Self.withoutTime)
     return outcome
+  }
+
+  private static func withoutTime(_ frame: [UInt8]) -> [UInt8] {
+    guard let segment = ReceivedSegment(frame), segment.faults.isEmpty, let timestamp = segment.timestampPlace else {
+      return frame
+    }
+    var frame = frame
+    for place in [50, 51, timestamp, timestamp + 1, timestamp + 2, timestamp + 3] { frame[place] = 0 }
+    return frame
   }
 }
 

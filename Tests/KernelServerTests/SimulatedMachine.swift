@@ -79,6 +79,11 @@ final class SimulatedMachine: Machine {
     return outcome
   }
 
+  func takeSent() -> [[UInt8]] {
+    defer { kernel.sent = [] }
+    return kernel.sent
+  }
+
   /// What eth_type_trans makes of the destination address on loopback, whose own address is all zeros.
   private static func type(_ packet: [UInt8]) -> UInt32 {
     let address = packet.prefix(6)

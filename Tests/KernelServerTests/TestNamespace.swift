@@ -6,6 +6,7 @@ final class TestNamespace {
   private let descriptor: Int32
   private var sockets: [Int32] = []
   private var listener: Int32 = -1
+  private var packets: Int32 = -1
 
   struct Failure: Error, CustomStringConvertible {
     let call: String
@@ -25,6 +26,7 @@ final class TestNamespace {
   deinit {
     closeConnections()
     if listener >= 0 { close(listener) }
+    if packets >= 0 { close(packets) }
     close(descriptor)
   }
 
@@ -55,6 +57,39 @@ final class TestNamespace {
       try Self.withAddress(client) { try Self.require(bind(made, $0, $1), "bind") }
       try Self.withAddress(server) { try Self.require(Glibc.connect(made, $0, $1), "connect") }
       sockets.append(try Self.require(accept(listener, nil, nil), "accept"))
+    }
+  }
+
+  /// Keeps a copy of every frame loopback sends from now on, for `takeSent` (packet(7)).
+  func watchLoopback() throws {
+    packets = try enter {
+      let made = try Self.require(
+        socket(AF_PACKET, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), Int32(LinkAddress.allFrames)),
+        "socket")
+      var address = LinkAddress(interfaceIndex: 1)
+      let bound = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(made, $0, LinkAddress.byteCount) }
+      }
+      try Self.require(bound, "bind")
+      return made
+    }
+  }
+
+  /// The frames loopback has sent since the last time.
+  func takeSent() -> [[UInt8]] {
+    var frames: [[UInt8]] = []
+    var frame = [UInt8](repeating: 0, count: 70_000)
+    while true {
+      var from = LinkAddress(interfaceIndex: 0)
+      var length = LinkAddress.byteCount
+      let count = withUnsafeMutablePointer(to: &from) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          recvfrom(packets, &frame, frame.count, Int32(MSG_DONTWAIT), $0, &length)
+        }
+      }
+      if count <= 0 { return frames }
+      // The others are the same frames, coming in.
+      if from.packetType == LinkAddress.outgoing { frames.append(Array(frame[..<count])) }
     }
   }
 
@@ -111,6 +146,25 @@ final class TestNamespace {
     guard result >= 0 else { throw Failure(call: call, code: errno) }
     return result
   }
+}
+
+/// `struct sockaddr_ll` of <linux/if_packet.h>, which Glibc's module has not.
+private struct LinkAddress {
+  var family = UInt16(AF_PACKET)
+  var proto = LinkAddress.allFrames
+  var interfaceIndex: Int32
+  var hardwareType: UInt16 = 0
+  var packetType: UInt8 = 0
+  var addressLength: UInt8 = 0
+  var address: UInt64 = 0
+
+  init(interfaceIndex: Int32) { self.interfaceIndex = interfaceIndex }
+
+  /// ETH_P_ALL, in network byte order.
+  static let allFrames: UInt16 = 0x0300
+  /// PACKET_OUTGOING
+  static let outgoing: UInt8 = 4
+  static let byteCount: socklen_t = 20
 }
 
 /// Functions and a constant of <sched.h> that need _GNU_SOURCE, so that Swift does not see them.

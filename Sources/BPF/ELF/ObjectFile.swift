@@ -38,14 +38,17 @@ public struct ObjectFile: Sendable {
     let section: Int
     /// Bytes from the start of its section.
     let offset: UInt64
-    /// A public function that is @used: the kernel verifies it once and by itself, not wherever it is called. Its type is
-    /// `int ()`, so it takes no arguments.
+    /// A public function that is @used: the kernel verifies it once and by itself, not wherever it is called. It takes
+    /// the packet's context or nothing, and returns a number.
     let isGlobal: Bool
     var instructions: [Instruction]
     /// What the instructions refer to, by index of the instruction.
     var references: [Int: Reference] = [:]
 
     var name: String { SwiftSymbol.identifier(in: symbol) }
+    /// Its one parameter is the context: `Sv` is UnsafeMutableRawPointer in Swift's mangling, `F` ends a function, and
+    /// without a parameter a `y` stands in that place.
+    var takesContext: Bool { isGlobal && symbol.hasSuffix("SvF") }
   }
 
   enum Reference: Sendable, Equatable {

@@ -3,8 +3,8 @@ struct LinkedProgram {
   let name: String
   let type: ProgramType
   private(set) var instructions: [Instruction] = []
-  /// Name and first instruction of each function, and whether the kernel verifies it by itself.
-  private(set) var functions: [(name: String, start: Int, isGlobal: Bool)] = []
+  /// Type and first instruction of each function.
+  private(set) var functions: [(type: ProgramTypes.Function, start: Int)] = []
   private(set) var lineRecords: [LineRecord] = []
   /// Which functions each function calls, as indices of `functions`.
   private var callees: [[Int]] = []
@@ -53,7 +53,8 @@ struct LinkedProgram {
     for index in reachable {
       let function = object.functions[index]
       let start = instructions.count
-      functions.append((function.name, start, index == definition.function || function.isGlobal))
+      let isGlobal = index == definition.function || function.isGlobal
+      functions.append((.init(name: function.name, isGlobal: isGlobal, takesContext: function.takesContext), start))
       instructions += function.instructions
       callees.append(
         function.references.values.compactMap { reference in

@@ -76,7 +76,7 @@ extension Program {
 
   private static func loadTypes(of program: LinkedProgram) throws(BPFError) -> Descriptor {
     let types = ProgramTypes(
-      functions: program.functions.map { ($0.name, $0.isGlobal) }, strings: program.lines.strings)
+      functions: program.functions.map(\.type), strings: program.lines.strings)
     let result = types.bytes.withUnsafeBytes {
       Command.typesLoad(TypesLoadAttributes(types: UInt64($0.baseAddress), size: UInt32($0.count)))
     }

@@ -43,6 +43,10 @@ enum Helper {
     return 0
   }
   static func redirect(_ interfaceIndex: UInt32) -> Int64 { 7 }
+  static func redirectCopy(_ context: MutablePointer, _ interfaceIndex: UInt32) -> Int64 {
+    kernel.sent.append(kernel.packet)
+    return 0
+  }
 
   static func checksum(_ bytes: Pointer, _ length: UInt32, _ seed: UInt32) -> Int64 {
     var sum = UInt64(seed)

@@ -23,6 +23,8 @@ public final class SimulatedKernel {
   public private(set) var handedOver: [RequestSocketAttributes] = []
   /// Events sent to the ring buffer.
   public var events: [[UInt8]] = []
+  /// Copies of packets sent while the program ran.
+  public var sent: [[UInt8]] = []
   /// Socket references taken and not given back; 0 between packets.
   public private(set) var references = 0
 

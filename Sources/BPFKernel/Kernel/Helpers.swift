@@ -48,6 +48,10 @@ enum Helper {
     unsafeBitCast(163, to: (@convention(c) (MutablePointer, UInt32, MutablePointer, Int32, UInt64) -> Int64).self)(
       context, 0, mtu, 0, 0)
   }
+  /// bpf_clone_redirect, to the egress of an interface. Pointers into the packet are void afterwards.
+  @inline(__always) static func redirectCopy(_ context: MutablePointer, _ interfaceIndex: UInt32) -> Int64 {
+    unsafeBitCast(13, to: (@convention(c) (MutablePointer, UInt32, UInt64) -> Int64).self)(context, interfaceIndex, 0)
+  }
   /// bpf_redirect, to the egress of an interface.
   @inline(__always) static func redirect(_ interfaceIndex: UInt32) -> Int64 {
     unsafeBitCast(23, to: (@convention(c) (UInt32, UInt64) -> Int64).self)(interfaceIndex, 0)

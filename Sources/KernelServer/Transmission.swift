@@ -1,0 +1,155 @@
+import BPFKernel
+import Contract
+import KernelSockets
+import Wire
+
+/// The part of a response that one segment carries: its first part is the whole head and some of the body, any other
+/// is of the body alone. Where it is counts in bytes of the response.
+struct Part: BitwiseCopyable {
+  var offset: UInt32 = 0
+  var end: UInt32 = 0
+  /// Bytes of the response, our FIN not among them.
+  var responseLength: UInt32 = 0
+  /// Segments that may still be sent, this one among them.
+  var segments: UInt32
+  /// 1: the last byte of a burst again, so that the client says at once what it has.
+  var isProbe: UInt32 = 0
+  /// The `Counter` that counts the burst.
+  var counter: UInt32
+
+  @inline(__always) init(offset: UInt32, segments: UInt32, counting counter: Counter) {
+    self.offset = offset
+    self.segments = segments
+    self.counter = counter.rawValue
+  }
+}
+
+/// Sending of responses, in one segment or in several.
+extension Server {
+  /// Sends a response from the part in the scratch memory on, and stores the connection. A response of several segments
+  /// is followed by a probe.
+  @inline(never) func transmit(stored: Stored?) -> Verdict {
+    let part = scratch.part
+    guard Reply.turnAround(packet, headers: scratch.headers), Phases.writePart(packet) else {
+      return drop(.tornObject)
+    }
+    // Before anything is sent, for the client may be faster than we are.
+    guard keep(stored) else { return drop(.full) }
+    counters.count(code: part.pointee.counter)
+    if !connection.owesAcknowledgement { return packet.reflect() }
+    for _ in 0..<InitialWindow.segments {
+      part.pointee.segments = part.pointee.segments &- 1
+      if part.pointee.segments == 0 || part.pointee.end >= part.pointee.responseLength { break }
+      guard sendPart() else { return drop(.packet) }
+      part.pointee.offset = part.pointee.end
+      guard Phases.writePart(packet) else { return drop(.tornObject) }
+    }
+    guard sendPart() else { return drop(.packet) }
+    part.pointee.offset = part.pointee.end &- 1
+    part.pointee.isProbe = 1
+    guard Phases.writePart(packet) else { return drop(.tornObject) }
+    return packet.reflect()
+  }
+
+  /// Sends a copy of the packet as it is.
+  @inline(__always) private func sendPart() -> Bool {
+    counters.count(.segments)
+    return packet.reflectCopy()
+  }
+}
+
+/// Writes the part in the scratch memory into the packet.
+struct PartWriter {
+  let packet: PacketContext
+  let scratch: Scratch
+
+  @inline(__always) private var connection: Connection { scratch.connection.pointee }
+
+  /// Headers, response head with its Date, body. False: the packet or the object changed under our hands.
+  @inline(__always) func write() -> Bool {
+    guard let record = Record(unit: connection.source) else { return false }
+    let answer = Answer(record, form: connection.form)
+    measure(answer)
+    let headLength = scratch.headLength.stored
+    let bodyLength = scratch.bodyLength.stored
+    guard let date = Date(UInt64(connection.responseSecond)), headLength | bodyLength != 0 else { return false }
+    let bodyStart = scratch.part.pointee.offset &- (headLength != 0 ? 0 : UInt32(answer.headLength))
+    let body = answer.bodyOffset &+ Int(bodyStart & (Transmission.copyBytesMax &- 1))
+    let start = writeHeaders(answer, date, body: body)
+    guard start != 0 else { return false }
+    let bytes = UnsafeRawPointer(record.base)
+    if headLength != 0 {
+      let length = scratch.headLength.bounded(by: Transmission.copyBytesMax)
+      guard packet.store(start, from: bytes + answer.headOffset, length: length) else { return false }
+      if answer.dateOffset != 0 {
+        let offset = start &+ UInt32(answer.dateOffset)
+        guard packet.store(offset, from: date.text, length: UInt32(DateEntry.textLength)) else { return false }
+      }
+    }
+    if bodyLength != 0 {
+      let length = scratch.bodyLength.bounded(by: Transmission.copyBytesMax)
+      guard packet.store(start &+ UInt32(headLength), from: bytes + body, length: length) else { return false }
+    }
+    return record.currentGeneration == connection.generation
+  }
+
+  /// How much of head and body the part at the offset in the scratch memory has. Its offset is moved to the start if it
+  /// is in the head: a client drops what it has got already.
+  @inline(__always) private func measure(_ answer: Answer) {
+    let part = scratch.part
+    let head = UInt32(answer.headLength)
+    let total = answer.length
+    part.pointee.responseLength = total
+    var headLength: UInt32 = 0
+    if part.pointee.offset < head {
+      part.pointee.offset = 0
+      headLength = head
+    }
+    let bodyStart = part.pointee.offset &+ headLength &- head
+    let rest = UInt32(answer.bodyLength) &- bodyStart
+    var bodyLength = rest
+    if connection.owesAcknowledgement {
+      let room = (UInt32(connection.payloadMax) &- headLength) & ~3
+      if bodyLength > room { bodyLength = room }
+      if part.pointee.isProbe != 0 && bodyLength > 1 { bodyLength = 1 }
+    }
+    part.pointee.end = part.pointee.offset &+ headLength &+ bodyLength
+    scratch.headLength.set(UInt16(truncatingIfNeeded: headLength))
+    scratch.bodyLength.set(UInt16(truncatingIfNeeded: bodyLength))
+  }
+
+  /// Writes the headers of the part. Returns where its payload begins, 0 if the packet could not be changed.
+  @inline(__always) private func writeHeaders(_ answer: Answer, _ date: Date, body: Int) -> UInt32 {
+    let part = scratch.part.pointee
+    let isLast = part.end == part.responseLength
+    let closes = isLast && connection.state == ConnectionState.closing
+    scratch.reply.pointee = connection.reply(
+      sequence: connection.responseSequence &+ part.offset,
+      acknowledgement: connection.owesAcknowledgement ? connection.requestSequence : connection.receiveNext,
+      flags: TCPFlags.ack | (isLast ? TCPFlags.psh : 0) | (closes ? TCPFlags.fin : 0))
+    scratch.reply.pointee.payloadLength = UInt16(truncatingIfNeeded: part.end &- part.offset)
+    if !packet.checksumState.isPartial { scratch.reply.pointee.payloadSum = sum(of: answer, date, body: body) }
+    guard scratch.reply.pointee.write(to: packet, for: scratch.segment.pointee, headers: scratch.headers) else {
+      return 0
+    }
+    return UInt32(scratch.reply.pointee.headersByteCount)
+  }
+
+  /// The folded sum of the part.
+  @inline(__always) private func sum(of answer: Answer, _ date: Date, body: Int) -> UInt16 {
+    var sum = Checksum()
+    let headLength = scratch.headLength.stored
+    if headLength != 0 {
+      sum.add(answer.headChecksum)
+      if answer.dateOffset != 0 { sum.add(date.checksum, atOdd: answer.dateOffset & 1 != 0) }
+    }
+    let isWhole = scratch.bodyLength.stored == answer.bodyLength
+    sum.add(isWhole ? answer.bodyChecksum : Phases.sumBody(from: body, scratch), atOdd: headLength & 1 != 0)
+    return sum.folded
+  }
+}
+
+enum Transmission {
+  /// A power of two not less than `Limits.responseBytesMax`, which whole answers have been held against.
+  static var copyBytesMax: UInt32 { 16_384 }
+}

@@ -1,0 +1,99 @@
+import Wire
+
+/// Responses of several segments: what may be sent at once, and how what is lost is sent again.
+///
+/// Nothing here has a timer. So the client's is kept running: as long as any of the response is missing, no segment
+/// of ours acknowledges the request, and the client sends it again (RFC 6298), from which we learn what it has. Every
+/// burst ends with its last byte once more, a tail loss probe (RFC 8985 section 7) that does not wait for a time-out:
+/// a receiver answers it at once, with what it has (RFC 9293 section 3.10.7.4) or with a duplicate acknowledgement.
+/// ARCHITECTURE.md has the argument and the table.
+extension Connection {
+  /// Bytes of a segment of a response but for the last: a multiple of four, as checksums are taken.
+  @inline(__always) public var segmentRoom: UInt32 { UInt32(payloadMax) & ~3 }
+
+  /// Bytes that may be sent at once: the initial window (RFC 6928 section 2), less what losses have taken of it.
+  @inline(__always) public var burstMax: UInt32 {
+    let size = UInt32(segmentSizeMax)
+    let upper = 2 &* size > 14_600 ? 2 &* size : 14_600
+    let initial = 10 &* size < upper ? 10 &* size : upper
+    let window = UInt32(congestionWindow) &* segmentRoom
+    // The first segment may have to be three bytes shorter for the second to begin at a multiple of four.
+    return (initial < window ? initial : window) &- 3
+  }
+
+  /// Nothing of what we sent is missing, and so nothing of the request is unacknowledged for much longer.
+  @inline(__always) mutating func acknowledgeAll() {
+    if state == ConnectionState.answering { state = ConnectionState.idle }
+    if sendUnacknowledged != sendNext && recovery == Recovery.none && congestionWindow < InitialWindow.segments {
+      congestionWindow = congestionWindow &+ 1
+    }
+    sendUnacknowledged = sendNext
+    duplicates = 0
+    recovery = Recovery.none
+  }
+
+  /// A bare acknowledgement of a part of the response, or of nothing of it.
+  @inline(__always) mutating func arrivePart(_ segment: Segment) -> Arrival {
+    // A response of one segment is sent again when its request is.
+    if !owesAcknowledgement || segment.acknowledgement < sendUnacknowledged { return .quiet }
+    if segment.acknowledgement > sendUnacknowledged {
+      sendUnacknowledged = segment.acknowledgement
+      lastWindow = segment.window
+      duplicates = 0
+      // A partial acknowledgement: what follows it is lost, too (RFC 6582 section 3.2 step 5).
+      return recovery == Recovery.none ? .quiet : .retransmit
+    }
+    if !isDuplicate(segment) {
+      lastWindow = segment.window
+      return .quiet
+    }
+    duplicates = duplicates < 255 ? duplicates &+ 1 : 255
+    if recovery != Recovery.none { return .quiet }
+    // What was sent last has arrived: what has not is lost, or very late.
+    let isEndSeen = segment.options.hasSACK && segment.options.sackEnd == sendNext.value
+    if !isEndSeen && duplicates < duplicatesMax { return .quiet }
+    recovery = Recovery.fast
+    shrink(to: congestionWindow / 2)
+    return .retransmit
+  }
+
+  /// RFC 5681 section 2; with SACK one that names no block reports no loss (RFC 6675 section 2).
+  @inline(__always) private func isDuplicate(_ segment: Segment) -> Bool {
+    options.hasSACK ? segment.options.hasSACK : segment.window == lastWindow
+  }
+
+  /// How many duplicates are a loss: three, or as many as there can be (RFC 5827 section 3.1). The probe behind the
+  /// last segment makes one, too.
+  @inline(__always) private var duplicatesMax: UInt8 {
+    let missing = sendNext - sendUnacknowledged
+    return missing <= segmentRoom ? 1 : missing <= 2 &* segmentRoom ? 2 : 3
+  }
+
+  /// The client has sent its request again, after a time-out of its own (RFC 5681 section 3.1, equation 4 and the loss
+  /// window): it says what it has.
+  @inline(__always) mutating func arriveAgain(_ segment: Segment) -> Arrival {
+    sendUnacknowledged = segment.acknowledgement
+    recovery = Recovery.timeout
+    duplicates = 0
+    shrink(to: 1)
+    return .retransmit
+  }
+
+  @inline(__always) private mutating func shrink(to segments: UInt8) {
+    congestionWindow = segments > 1 ? segments : 1
+  }
+}
+
+/// Whether something is known to be lost, and how it came to be known.
+public enum Recovery {
+  public static var none: UInt8 { 0 }
+  /// By duplicate acknowledgements.
+  public static var fast: UInt8 { 1 }
+  /// By the client's repeating its request.
+  public static var timeout: UInt8 { 2 }
+}
+
+/// RFC 6928.
+public enum InitialWindow {
+  public static var segments: UInt8 { 10 }
+}
