@@ -35,6 +35,7 @@ struct Workload {
   static let all = [
     Workload(title: "64 B, keep-alive (wrk)", fileBytes: 64, keepAlive: true),
     Workload(title: "1 KB, keep-alive (wrk)", fileBytes: 1024, keepAlive: true),
+    Workload(title: "14 KB, keep-alive (wrk)", fileBytes: 14_000, keepAlive: true),
     Workload(title: "64 B, a connection per request (ab)", fileBytes: 64, keepAlive: false),
     Workload(title: "1 KB, a connection per request (ab)", fileBytes: 1024, keepAlive: false),
   ]

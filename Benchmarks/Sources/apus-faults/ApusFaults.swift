@@ -44,16 +44,18 @@ struct ApusFaults: ParsableCommand {
 }
 
 enum Scenario: String, CaseIterable, ExpressibleByArgument {
-  case freshness, loss, faults, disorder, flood, table
+  case freshness, loss, segments, faults, disorder, flood, table, idle
 
   func run(_ context: FaultContext) throws {
     switch self {
     case .freshness: try Freshness(context).run()
     case .loss: try Loss(context).run()
+    case .segments: try Segments(context).run()
     case .faults: DaemonFaults(context).run()
     case .disorder: try Disorder(context).run()
     case .flood: try Flood(context).run()
     case .table: try ConnectionTable(context).run()
+    case .idle: try IdleConnections(context).run()
     }
   }
 }

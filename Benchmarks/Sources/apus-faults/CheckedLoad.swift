@@ -8,12 +8,16 @@ final class CheckedFiles {
   var root: String { directory.path }
   let directory: ScratchDirectory
 
-  init(count: Int) throws {
+  /// Of 60 bytes to a kilobyte.
+  convenience init(count: Int) throws { try self.init((0..<count).map { (5 + $0 * 75 / max(count, 1)) * 12 }) }
+
+  /// - Parameter sizes: bytes of each file, multiples of twelve.
+  init(_ sizes: [Int]) throws {
     directory = try ScratchDirectory("checked")
-    targets = (0..<count).map { "/checked-\($0).css" }
-    bodies = (0..<count).map { file in
-      let line = String(format: "/* %05d */\n", file)
-      return Array(String(repeating: line, count: 5 + file * 75 / max(count, 1)).utf8)
+    targets = sizes.indices.map { "/checked-\($0).css" }
+    bodies = sizes.enumerated().map { file, size in
+      // Every line has another number, so that no part of a file can stand for another.
+      Array((0..<size / 12).map { String(format: "%03d: %05d.\n", file, $0) }.joined().utf8)
     }
     for (target, body) in zip(targets, bodies) { try directory.write(body, to: String(target.dropFirst())) }
   }
@@ -29,6 +33,8 @@ struct CheckedLoad: Sendable {
   var timeout_s: Double
   /// Between two requests of a thread.
   var pause_s = 0.0
+  /// Whether clients set TCP_NODELAY.
+  var isNagleOff = true
 
   struct Result {
     var right = 0
@@ -74,7 +80,7 @@ struct CheckedLoad: Sendable {
         do throws(ClientFailure) {
           if client == nil || onConnection == requestsPerConnection {
             client = nil
-            client = try FaultClient(to: address, port: port, timeout_s: timeout_s)
+            client = try FaultClient(to: address, port: port, timeout_s: timeout_s, isNagleOff: isNagleOff)
             onConnection = 0
           }
           onConnection += 1

@@ -84,7 +84,6 @@ struct ConnectionTable {
       kept: ratio >= 0.9 && hits[0] * 10 >= requests[0] * 9)
   }
 
-  private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 }
 
 /// Clients of addresses that are nobody's, each with one connection and one request.

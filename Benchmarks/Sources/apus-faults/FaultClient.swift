@@ -42,12 +42,16 @@ final class FaultClient {
   }
   private static let socketWindowMax: UInt32 = 40_000
 
-  /// - Parameter source: the client's address; by default the device's first.
-  init(from source: String? = nil, to address: String, port: UInt16, timeout_s: Double) throws(ClientFailure) {
+  /// - Parameters:
+  ///   - source: the client's address; by default the device's first.
+  ///   - isNagleOff: whether to set TCP_NODELAY.
+  init(
+    from source: String? = nil, to address: String, port: UInt16, timeout_s: Double, isNagleOff: Bool = true
+  ) throws(ClientFailure) {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw .connect(errno) }
     var on: Int32 = 1
-    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    if isNagleOff { setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size)) }
     var timeout = timeval(tv_sec: Int(timeout_s), tv_usec: Int(timeout_s.truncatingRemainder(dividingBy: 1) * 1e6))
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))

@@ -49,6 +49,8 @@ final class FaultReport {
 
 func format(_ value: Double, decimals: Int = 0) -> String { String(format: "%.\(decimals)f", value) }
 
+func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+
 /// "97.5 %"
 func percentage(_ part: Int, of whole: Int) -> String {
   whole == 0 ? "-" : format(Double(part) * 100 / Double(whole), decimals: 1) + " %"
