@@ -23,6 +23,21 @@ final class CheckedFiles {
   }
 }
 
+extension CheckedFiles {
+  /// Some of the files.
+  struct Selected: Sendable {
+    var targets: [String]
+    var bodies: [[UInt8]]
+  }
+
+  var all: Selected { Selected(targets: targets, bodies: bodies) }
+  /// Those of so many bytes.
+  func only(_ bytes: Int) -> Selected {
+    let chosen = bodies.indices.filter { bodies[$0].count == bytes }
+    return Selected(targets: chosen.map { targets[$0] }, bodies: chosen.map { bodies[$0] })
+  }
+}
+
 /// Clients that ask for files and compare what they get with them.
 struct CheckedLoad: Sendable {
   var targets: [String]
@@ -50,7 +65,7 @@ struct CheckedLoad: Sendable {
   }
 
   init(
-    files: CheckedFiles, threads: Int, requests: Int, requestsPerConnection: Int, timeout_s: Double,
+    files: CheckedFiles.Selected, threads: Int, requests: Int, requestsPerConnection: Int, timeout_s: Double,
     pause_s: Double = 0
   ) {
     targets = files.targets

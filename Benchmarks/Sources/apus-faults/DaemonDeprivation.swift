@@ -10,7 +10,7 @@ extension DaemonFaults {
       let server = try context.serve(network, root: files.root)
       try context.warm(server, files.targets, over: network)
       let moved = files.root + ".gone"
-      let load = CheckedLoad(files: files, threads: 4, requests: 40, requestsPerConnection: 1, timeout_s: 5)
+      let load = CheckedLoad(files: files.all, threads: 4, requests: 40, requestsPerConnection: 1, timeout_s: 5)
       guard rename(files.root, moved) == 0 else { throw SupportError.systemCall("rename", errno) }
       defer { try? FileManager.default.removeItem(atPath: moved) }
       try FileManager.default.removeItem(atPath: moved)
@@ -34,7 +34,8 @@ extension DaemonFaults {
         network, root: files.root, commandPrefix: ["prlimit", "--nofile=\(Self.descriptors):\(Self.descriptors)"])
       try context.warm(server, files.targets, over: network)
       let result = try withStrangers(network, files.targets[0]) {
-        try CheckedLoad(files: files, threads: 4, requests: 400, requestsPerConnection: 10, timeout_s: 10).run(network)
+        try CheckedLoad(files: files.all, threads: 4, requests: 400, requestsPerConnection: 10, timeout_s: 10).run(
+          network)
       }
       pause(seconds: 1)
       // New objects need descriptors to be read.
@@ -78,7 +79,7 @@ extension DaemonFaults {
         ], timeout_s: 20)
       let line = second.error.split(separator: "\n").first { $0.hasPrefix("apus: error: ") }
       let before = try first.status().hits
-      let load = CheckedLoad(files: files, threads: 4, requests: 400, requestsPerConnection: 10, timeout_s: 10)
+      let load = CheckedLoad(files: files.all, threads: 4, requests: 400, requestsPerConnection: 10, timeout_s: 10)
       let result = try load.run(network)
       let hits = try first.status().hits - before
       context.add(
@@ -100,7 +101,8 @@ extension DaemonFaults {
       for (index, server) in servers.enumerated() {
         try context.warm(server, files[index].targets, over: network, port: ports[index])
         let before = try server.status().hits
-        let load = CheckedLoad(files: files[index], threads: 4, requests: 400, requestsPerConnection: 10, timeout_s: 10)
+        let load = CheckedLoad(
+          files: files[index].all, threads: 4, requests: 400, requestsPerConnection: 10, timeout_s: 10)
         let result = try load.run(network, port: ports[index])
         let hits = try server.status().hits - before
         measured.append("\(result.right) of 400 right, \(hits) hits")

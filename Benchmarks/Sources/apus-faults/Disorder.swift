@@ -23,7 +23,7 @@ struct Disorder {
       try context.warm(server, files.targets, over: network)
       let before = try server.status()
       let load = CheckedLoad(
-        files: files, threads: threads, requests: requests, requestsPerConnection: isKept ? requests / threads : 1,
+        files: files.all, threads: threads, requests: requests, requestsPerConnection: isKept ? requests / threads : 1,
         timeout_s: 20)
       relay.begin()
       let result = try load.run(network)

@@ -32,7 +32,7 @@ struct Flood {
       let stop = StopFlag()
       let flood = kind == .none ? nil : try start(kind, network, until: stop)
       let load = CheckedLoad(
-        files: files, threads: Self.goodClients, requests: .max / 2, requestsPerConnection: 10, timeout_s: 15,
+        files: files.all, threads: Self.goodClients, requests: .max / 2, requestsPerConnection: 10, timeout_s: 15,
         pause_s: 0.02)
       let crew = try load.start(network, until: stop)
       let duration_s = Double(context.count(5, sample: 2))
@@ -123,7 +123,7 @@ struct Flood {
         return count
       }
       let load = CheckedLoad(
-        files: files, threads: 20, requests: .max / 2, requestsPerConnection: 10, timeout_s: 15, pause_s: 0.02)
+        files: files.all, threads: 20, requests: .max / 2, requestsPerConnection: 10, timeout_s: 15, pause_s: 0.02)
       let crew = try load.start(network, until: stop)
       let hitsBefore = try server.status().hits
       pause(seconds: Double(context.count(5, sample: 2)))

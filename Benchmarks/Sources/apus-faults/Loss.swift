@@ -35,7 +35,7 @@ struct Loss {
   ) throws {
     let requests = context.count(20_000, sample: 1_000)
     let load = CheckedLoad(
-      files: files, threads: Self.threads, requests: requests,
+      files: files.all, threads: Self.threads, requests: requests,
       requestsPerConnection: isKept ? requests / Self.threads : 1, timeout_s: Self.timeout_s)
     let before = try server.status()
     let lostBefore = try network.lostPackets()

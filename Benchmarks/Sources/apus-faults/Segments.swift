@@ -17,34 +17,43 @@ struct Segments {
   func run() throws {
     for percent in context.isSample ? [1] : [1, 5, 20] {
       try TestNetwork.withLoss(percent: percent) { network in
-        for size in Self.sizes {
-          for isKept in [true, false] {
-            let title = "\(size.segments) segments, \(percent) %, \(isKept ? "kept" : "short") connections"
-            context.attempt(title) { try loss(title, network, size.bytes, percent: percent, isKept: isKept) }
+        try withServers(in: network) { files, server in
+          for size in Self.sizes {
+            for isKept in [true, false] {
+              let title = "\(size.segments) segments, \(percent) %, \(isKept ? "kept" : "short") connections"
+              context.attempt(title) {
+                try loss(title, network, server, files.only(size.bytes), percent: percent, isKept: isKept)
+              }
+            }
           }
         }
       }
     }
     try TestNetwork.withVeth { network in
-      for size in Self.sizes {
-        let title = "\(size.segments) segments, Nagle's algorithm"
-        context.attempt(title) { try nagle(title, network, size.bytes) }
+      try withServers(in: network) { files, server in
+        for size in Self.sizes {
+          let title = "\(size.segments) segments, Nagle's algorithm"
+          context.attempt(title) { try nagle(title, network, server, files.only(size.bytes)) }
+        }
       }
     }
   }
 
-  /// A network, files of one size, both servers: ready to be asked.
-  private func servers(_ network: TestNetwork, _ bytes: Int) throws -> (CheckedFiles, ApusProcess, NginxServer) {
+  /// Files of all sizes and both servers, ready to be asked.
+  private func withServers(in network: TestNetwork, _ body: (CheckedFiles, ApusProcess) throws -> Void) throws {
     try network.client.set("ipv4/ip_local_port_range", to: "'1024 65535'")
-    let files = try CheckedFiles(Array(repeating: bytes, count: 10))
+    let files = try CheckedFiles(Self.sizes.flatMap { Array(repeating: $0.bytes, count: 10) })
     let nginx = try NginxServer(in: network, port: Self.nginxPort, root: files.root)
     let server = try context.serve(network, root: files.root)
     try context.warm(server, files.targets, over: network)
-    return (files, server, nginx)
+    try body(files, server)
+    withExtendedLifetime(nginx) {}
   }
 
-  private func loss(_ title: String, _ network: TestNetwork, _ bytes: Int, percent: Int, isKept: Bool) throws {
-    let (files, server, nginx) = try servers(network, bytes)
+  private func loss(
+    _ title: String, _ network: TestNetwork, _ server: ApusProcess, _ files: CheckedFiles.Selected, percent: Int,
+    isKept: Bool
+  ) throws {
     // At 20 % a short connection takes seconds.
     let requests = percent == 20 ? 2000 : context.count(20_000, sample: 1000)
     let load = CheckedLoad(
@@ -54,7 +63,6 @@ struct Segments {
     let apus = try load.run(network, port: 80)
     let after = try server.status()
     let peer = try load.run(network, port: Self.nginxPort)
-    withExtendedLifetime(nginx) {}
     let ratio = apus.latencies.percentile_ms(99) / peer.latencies.percentile_ms(99)
     var measured = "\(apus.right) of \(requests) right, \(apus.wrong) wrong; "
     measured += "\(percentage(after.hits - before.hits, of: requests)) hits; "
@@ -72,8 +80,9 @@ struct Segments {
   }
 
   /// Without TCP_NODELAY a client holds a small request back until what it sent before is acknowledged.
-  private func nagle(_ title: String, _ network: TestNetwork, _ bytes: Int) throws {
-    let (files, server, nginx) = try servers(network, bytes)
+  private func nagle(
+    _ title: String, _ network: TestNetwork, _ server: ApusProcess, _ files: CheckedFiles.Selected
+  ) throws {
     let requests = context.count(5000, sample: 1000)
     var load = CheckedLoad(
       files: files, threads: 2, requests: requests, requestsPerConnection: requests / 2, timeout_s: 20)
@@ -82,7 +91,6 @@ struct Segments {
     let apus = try load.run(network, port: 80)
     let after = try server.status()
     let peer = try load.run(network, port: Self.nginxPort)
-    withExtendedLifetime(nginx) {}
     let stalls = apus.stalls
     context.add(
       title, promise: "no stalls of 40 ms that nginx does not have",
