@@ -98,6 +98,10 @@ let package = Package(
     .target(name: "CTestSupport", path: "Tests/CTestSupport"),
     .target(name: "TestSupport", dependencies: ["BPF", "CTestSupport"], path: "Tests/TestSupport"),
     .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "apus"]),
+    .target(name: "Conformance", dependencies: ["KernelTestSupport"], path: "Tests/Conformance"),
+    .testTarget(
+      name: "ConformanceTests",
+      dependencies: ["Conformance", "CTestSupport", "KernelTestSupport", "TestSupport", "apus"]),
   ],
   swiftLanguageModes: [.v6]
 )
