@@ -69,8 +69,8 @@ let package = Package(
     .testTarget(
       name: "KernelServerTests",
       dependencies: [
-        "BPF", "BPFKernel", "Contract", "HTTPHead", "KernelServer", "KernelServerObject", "KernelSockets",
-        "KernelTestSupport", "Wire",
+        "BPF", "BPFKernel", "Conformance", "Contract", "HTTPHead", "KernelServer", "KernelServerObject",
+        "KernelSockets", "KernelTestSupport", "Wire",
       ]),
     .executableTarget(
       name: "apus",

@@ -114,7 +114,7 @@ extension Runner {
   private func expectedOptions(of segment: ReceivedSegment, _ expectation: Expectation) -> [SegmentOption] {
     let value = segment.timestamp?.value ?? 0
     if let offer = expectation.offer {
-      return KernelPartFacts.agreement(to: offer, value: value, echo: lastTimestamp)
+      return KernelPartFacts.agreement(to: offer, mssMax: world.mssMax, value: value, echo: lastTimestamp)
     }
     guard hasTimestamps, !segment.flags.contains(.rst) else { return expectation.options }
     let echo =
@@ -160,11 +160,9 @@ extension Runner {
 public enum KernelPartFacts {
   /// The window it offers.
   public static let window: UInt16 = 64_240
-  /// The largest segment the devices of the tests carry over IPv4.
-  static let mssMax: UInt16 = 1460
 
   /// What it agrees to of an offer: nothing that was not offered.
-  static func agreement(to offer: Offer, value: UInt32, echo: UInt32) -> [SegmentOption] {
+  static func agreement(to offer: Offer, mssMax: UInt16, value: UInt32, echo: UInt32) -> [SegmentOption] {
     offer.mss.map { [.mss(min($0, mssMax))] } ?? []
   }
 }

@@ -7,6 +7,9 @@ public protocol World: AnyObject {
   /// Whether what the kernel's own TCP does can be seen. Where not, a script ends with the first word of it.
   var hasKernel: Bool { get }
 
+  /// The largest segment the server's device carries.
+  var mssMax: UInt16 { get }
+
   /// Puts a packet on the wire.
   func send(_ packet: Packet) throws
   /// The next segment for the client, or nil after so long without one.

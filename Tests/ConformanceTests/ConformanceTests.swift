@@ -33,23 +33,8 @@ import Testing
         }
       }.start()
     }
-    if let mismatch { Issue.record(exchange, mismatch) }
+    if let mismatch { exchange.record(mismatch) }
   }
-}
-
-extension Issue {
-  /// A mismatch at its line of the script.
-  static func record(_ exchange: Exchange, _ error: any Error) {
-    let mismatch = error as? Mismatch
-    let file = "\(exchange.file)"
-    let location = SourceLocation(
-      fileID: file, filePath: file, line: mismatch?.line ?? exchange.line, column: 1)
-    Issue.record("\(exchange.name) (\(exchange.source)): \(error)", sourceLocation: location)
-  }
-}
-
-extension Exchange: CustomTestStringConvertible {
-  public var testDescription: String { "\(name) (\(source))" }
 }
 
 /// Both test beds, for the time of a suite.

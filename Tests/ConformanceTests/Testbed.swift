@@ -118,6 +118,8 @@ final class LiveWorld: World {
   let client: Endpoint
   let server = Testbed.server
   let hasKernel = true
+  /// Of an Ethernet device, over IPv4.
+  let mssMax: UInt16 = 1460
   private let testbed: Testbed
   private let sending: PacketSocket
   private let mailbox: FlowMailbox

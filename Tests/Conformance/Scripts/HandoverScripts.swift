@@ -35,6 +35,7 @@ extension Exchange {
     Exchange("a request in two segments is answered once", "RFC 9293 section 3.10.7.4") {
       client.connects()
       client.sends([.psh, .ack], Array(get("/small").prefix(20)))
+      kernel.acknowledges()
       client.sends([.psh, .ack], Array(get("/small").dropFirst(20)))
       kernel.serves("/small")
     },

@@ -85,8 +85,8 @@ extension Exchange {
     Exchange("an acknowledgement guessed close to the right one is reset", "RFC 4987 section 3.6") {
       client.offers(.mss(1460))
       server.accepts(.mss(1460))
-      client.requests("/small", ack: .next + 0x0400_0000)
-      kernel.resets(.rst, seq: .next + 0x0400_0000)
+      client.requests("/small", ack: .next + 0x0400_0401)
+      kernel.resets(.rst, seq: .next + 0x0400_0401)
     },
     Exchange("a SYN to a port that nobody listens on is reset", "RFC 9293 section 3.10.7.1") {
       client.offers(.mss(1460)) { $0.destination.port = 81 }
