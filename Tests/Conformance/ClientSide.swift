@@ -29,10 +29,14 @@ public struct ClientSide: Sendable {
 
   /// Shakes hands.
   ///
-  /// - Parameter start: the initial sequence number; any, where it does not matter.
-  public func connects(_ offer: Offer = .mss(1460), start: UInt32? = nil, line: Int = #line) -> [Step] {
+  /// - Parameters:
+  ///   - start: the initial sequence number; any, where it does not matter.
+  ///   - clock: what its TSval counts from, in milliseconds; any, where it does not matter.
+  public func connects(
+    _ offer: Offer = .mss(1460), start: UInt32? = nil, clock: UInt32? = nil, line: Int = #line
+  ) -> [Step] {
     [
-      Step(.send(Sending(flags: .syn, ack: 0, offer: offer, start: start)), line),
+      Step(.send(Sending(flags: .syn, ack: 0, offer: offer, start: start, clockStart: clock)), line),
       server.accepts(offer, line: line), acknowledges(line: line),
     ]
   }
@@ -78,6 +82,14 @@ public enum Timestamp: Sendable {
   /// So much older (-) or newer than what its clock says.
   case shifted(Int32)
   case absent
+
+  func value(at clock: UInt32) -> UInt32? {
+    switch self {
+    case .clock: clock
+    case .shifted(let difference): clock &+ UInt32(bitPattern: difference)
+    case .absent: nil
+    }
+  }
 }
 
 struct Sending: Sendable {
@@ -92,5 +104,6 @@ struct Sending: Sendable {
   /// A SYN's.
   var offer: Offer?
   var start: UInt32?
+  var clockStart: UInt32?
   var spoilt: (@Sendable (inout Packet) -> Void)?
 }

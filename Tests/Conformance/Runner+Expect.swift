@@ -42,7 +42,10 @@ extension Runner {
     sentEnd = sent.next
     stream = [:]
     serverClock = nil
-    hasTimestamps = SegmentOption.parse(segment.options).contains { if case .timestamps = $0 { true } else { false } }
+    let options = SegmentOption.parse(segment.options)
+    hasTimestamps = segment.timestamp != nil
+    hasWindowScale = options.contains { if case .windowScale = $0 { true } else { false } }
+    lastTimestamp = synTimestamp
   }
 
   private mutating func take(_ segment: ReceivedSegment) {
@@ -74,7 +77,8 @@ extension Runner {
       serverClock = value
     }
     // The window of the kernel part is never closed: it keeps nothing back.
-    if isKernelPart && !isReset && segment.window != KernelPartFacts.window {
+    let shift: UInt16 = hasWindowScale && !segment.flags.contains(.syn) ? UInt16(KernelPartFacts.windowShift) : 0
+    if isKernelPart && !isReset && segment.window != KernelPartFacts.window >> shift {
       throw mismatch("the window is \(segment.window)")
     }
   }
@@ -107,6 +111,10 @@ extension Runner {
       let expected = expectedOptions(of: segment, expectation)
       require(Set(options) == Set(expected) && options.count == expected.count, "options \(options), not \(expected)")
     }
+    if expectation.isSelective {
+      let hasBlocks = SegmentOption.parse(segment.options).contains { if case .sack = $0 { true } else { false } }
+      require(hasBlocks, "no SACK blocks")
+    }
     if let reason = expectation.content.difference(from: segment.payload) { failures.append(reason) }
     return failures
   }
@@ -114,16 +122,11 @@ extension Runner {
   private func expectedOptions(of segment: ReceivedSegment, _ expectation: Expectation) -> [SegmentOption] {
     let value = segment.timestamp?.value ?? 0
     if let offer = expectation.offer {
-      return KernelPartFacts.agreement(to: offer, mssMax: world.mssMax, value: value, echo: lastTimestamp)
+      return KernelPartFacts.agreement(to: offer, mssMax: world.mssMax, value: value, echo: synTimestamp)
     }
-    guard hasTimestamps, !segment.flags.contains(.rst) else { return expectation.options }
-    let echo =
-      switch expectation.echo {
-      case .clock: lastTimestamp
-      case .shifted(let difference): lastTimestamp &+ UInt32(bitPattern: difference)
-      case .absent: UInt32(0)
-      }
-    return [.timestamps(value: value, echo: echo)] + expectation.options
+    // A RST may have timestamps, as tcp_send_active_reset sends them.
+    guard hasTimestamps, segment.timestamp != nil || !segment.flags.contains(.rst) else { return expectation.options }
+    return [.timestamps(value: value, echo: lastTimestamp)] + expectation.options
   }
 
   // MARK: A server behind
@@ -159,11 +162,22 @@ extension Runner {
 /// What the kernel part says of itself in every script.
 public enum KernelPartFacts {
   /// The window it offers.
-  public static let window: UInt16 = 64_240
+  static let window: UInt16 = 64_240
+  /// How far it shifts it, if the client shifts its own.
+  static let windowShift: UInt8 = 7
 
   /// What it agrees to of an offer: nothing that was not offered.
+  ///
+  /// Without timestamps neither SACK nor a window scale, as the kernel does with its own cookies: there is no place to
+  /// carry them.
   static func agreement(to offer: Offer, mssMax: UInt16, value: UInt32, echo: UInt32) -> [SegmentOption] {
-    offer.mss.map { [.mss(min($0, mssMax))] } ?? []
+    guard let mss = offer.mss else { return [] }
+    var options: [SegmentOption] = [.mss(min(mss, mssMax))]
+    guard offer.timestamps else { return options }
+    options.append(.timestamps(value: value, echo: echo))
+    if offer.sack { options.append(.sackPermitted) }
+    if offer.windowScale != nil { options.append(.windowScale(windowShift)) }
+    return options
   }
 }
 

@@ -11,12 +11,14 @@ public struct Runner {
   var received = SequenceSpace()
   /// The number behind all the client ever sent.
   var sentEnd: UInt32 = 0
-  /// What the client's SYN offered and the SYN-ACK agreed to.
+  /// What the client's SYN offered, and what the SYN-ACK agreed to.
   var offer = Offer()
   var hasTimestamps = false
+  var hasWindowScale = false
   /// TSval of the client's next segment; 10 ms pass with each.
   var clock: UInt32
-  /// TSval of the client's last segment, and the largest of the server's so far.
+  /// TSval of the client's last SYN; of its last segment in order; and the largest of the server's so far.
+  var synTimestamp: UInt32 = 0
   var lastTimestamp: UInt32 = 0
   var serverClock: UInt32?
   /// Every byte of the server's stream so far, by its distance from the initial sequence number.
@@ -78,6 +80,7 @@ public struct Runner {
       sent.start = start
       sent.next = start
     }
+    if let start = sending.clockStart { clock = start }
     let sequence = sent.absolute(sending.seq)
     let acknowledgement = sending.flags.contains(.ack) ? received.absolute(sending.ack) : 0
     clock &+= 10
@@ -103,17 +106,18 @@ public struct Runner {
 
   private mutating func options(of sending: Sending) -> [SegmentOption] {
     if let offer = sending.offer {
-      lastTimestamp = clock
+      synTimestamp = clock
       return offer.options(clock: clock)
     }
-    guard hasTimestamps, !sending.flags.contains(.rst) else { return sending.options }
-    switch sending.timestamp {
-    case .absent: return sending.options
-    case .clock:
-      lastTimestamp = clock
-      return stamped(clock) + sending.options
-    case .shifted(let difference): return stamped(clock &+ UInt32(bitPattern: difference)) + sending.options
+    guard hasTimestamps, !sending.flags.contains(.rst), let value = sending.timestamp.value(at: clock) else {
+      return sending.options
     }
+    // RFC 7323 section 4.3: TS.Recent is not taken from what is out of order, or from the past.
+    let isInOrder = Int32(bitPattern: sent.absolute(sending.seq) &- sent.next) <= 0
+    if isInOrder && !sending.isLost && sending.spoilt == nil && Int32(bitPattern: value &- lastTimestamp) > 0 {
+      lastTimestamp = value
+    }
+    return stamped(value) + sending.options
   }
 
   /// As RFC 7323 appendix A lays them out.

@@ -6,6 +6,8 @@ public enum SegmentOption: Hashable, Sendable {
   case windowScale(UInt8)
   case sackPermitted
   case timestamps(value: UInt32, echo: UInt32)
+  /// The blocks' bytes.
+  case sack([UInt8])
   case noOperation
   /// Anything else, as it stands in the header.
   case raw([UInt8])
@@ -20,6 +22,7 @@ public enum SegmentOption: Hashable, Sendable {
       bytes.append32(value)
       bytes.append32(echo)
       return bytes
+    case .sack(let blocks): return [5, UInt8(blocks.count + 2)] + blocks
     case .noOperation: return [1]
     case .raw(let bytes): return bytes
     }
@@ -49,6 +52,7 @@ public enum SegmentOption: Hashable, Sendable {
     case (3, 3): .windowScale(option[2])
     case (4, 2): .sackPermitted
     case (8, 10): .timestamps(value: option.word32(2), echo: option.word32(6))
+    case (5, 10...34): .sack(Array(option[2...]))
     default: .raw(option)
     }
   }
@@ -62,6 +66,7 @@ extension SegmentOption: CustomStringConvertible {
     case .windowScale(let shift): "wscale \(shift)"
     case .sackPermitted: "sackOK"
     case .timestamps(let value, let echo): "TS val \(value) ecr \(echo)"
+    case .sack(let blocks): "sack \(blocks.count / 8)"
     case .noOperation: "nop"
     case .raw(let bytes): "raw \(bytes)"
     }

@@ -12,16 +12,16 @@ public struct ServerSide: Sendable {
   /// One segment. Where nothing is said it is the next one in order and acknowledges all that was sent.
   ///
   /// - Parameters:
+  ///   - options: besides timestamps, which echo the last segment in order, where they were agreed on.
   ///   - content: of the payload.
-  ///   - echo: TSecr, where timestamps were agreed on.
   ///   - isLost: it must come, but the client takes it for lost.
   public func sends(
     _ flags: SegmentFlags, seq: Position = .next, ack: Position = .next, window: UInt16? = nil,
-    options: [SegmentOption] = [], echo: Timestamp = .clock, _ content: Content = .none, isLost: Bool = false,
-    within_ms: Int? = nil, line: Int = #line
+    options: [SegmentOption] = [], _ content: Content = .none, isLost: Bool = false, within_ms: Int? = nil,
+    line: Int = #line
   ) -> Step {
     let expectation = Expectation(
-      isKernelPart: isKernelPart, flags: flags, seq: seq, ack: ack, window: window, options: options, echo: echo,
+      isKernelPart: isKernelPart, flags: flags, seq: seq, ack: ack, window: window, options: options,
       content: content, isLost: isLost, within_ms: within_ms ?? time_ms)
     return Step(.expect(expectation), line)
   }
@@ -50,6 +50,13 @@ public struct ServerSide: Sendable {
 
   public func acknowledges(seq: Position = .next, ack: Position = .next, line: Int = #line) -> Step {
     sends(.ack, seq: seq, ack: ack, line: line)
+  }
+
+  /// Acknowledges, and says which data it has behind a gap (RFC 2018).
+  public func acknowledgesSelectively(ack: Position = .next, line: Int = #line) -> Step {
+    var expectation = Expectation(isKernelPart: isKernelPart, flags: .ack, ack: ack, within_ms: time_ms)
+    expectation.isSelective = true
+    return Step(.expect(expectation), line)
   }
 
   public func closes(
@@ -112,9 +119,9 @@ struct Expectation: Sendable {
   var ack: Position = .next
   var window: UInt16?
   var options: [SegmentOption] = []
-  var echo: Timestamp = .clock
   var content: Content = .none
   var isLost = false
+  var isSelective = false
   var within_ms: Int
   /// What a SYN-ACK answers.
   var offer: Offer?

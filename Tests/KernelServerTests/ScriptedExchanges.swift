@@ -7,33 +7,30 @@ extension KernelPart {
   /// The scripts that are played before the live program, before the simulated kernel and the program in the real one,
   /// which must agree to the last byte; up to the point where the kernel's own TCP takes over.
   @Suite struct ScriptedExchanges {
-    @Test("an exchange", arguments: Exchange.all.filter { !$0.needsListener })
-    func exchange(_ exchange: Exchange) throws {
-      do {
-        try Runner.play(exchange, in: try BenchWorld())
-      } catch {
-        exchange.record(error)
+    @Test("the scripts")
+    func scripts() throws {
+      let site = try BenchSite()
+      for exchange in Exchange.all where !exchange.needsListener {
+        do {
+          try Runner.play(exchange, in: BenchWorld(site))
+        } catch {
+          exchange.record(error)
+        }
       }
     }
   }
 }
 
-/// One client of a bench.
-private final class BenchWorld: World {
-  private let bench: Bench
-  let client: Endpoint
-  let server = Bench.server
-  let hasKernel = false
-  /// Of loopback, over IPv4.
-  let mssMax: UInt16 = 65_496
+/// A bench with the files of all scripts.
+private final class BenchSite {
+  let bench: Bench
   private var objects: [String: StoredObject] = [:]
-  private var outcome: Outcome?
-  private var replies: [ReceivedSegment] = []
 
   init() throws {
     bench = try Bench()
     bench.ignoresMissEvents = true
-    client = bench.newClient()
+    bench.control.handshakeOptions =
+      HandshakeOptions.cookies | HandshakeOptions.timestamps | HandshakeOptions.sack | HandshakeOptions.windowScale
     for (path, size) in ServedFiles.sizes where size <= Limits.responseBytesMax / 2 {
       let object = StoredObject.page(path, body: ServedFiles.body(path))
       objects[path] = object
@@ -41,8 +38,33 @@ private final class BenchWorld: World {
     }
   }
 
+  func replace(_ path: String) {
+    guard var object = objects[path] else { preconditionFailure("\(path) is not stored") }
+    bench.remove(object)
+    object.body = object.body.map { $0 ^ 0x20 }
+    object.generation += 2
+    bench.store(object)
+  }
+}
+
+/// One client of a bench.
+private final class BenchWorld: World {
+  private let site: BenchSite
+  let client: Endpoint
+  let server = Bench.server
+  let hasKernel = false
+  /// Of loopback, over IPv4.
+  let mssMax: UInt16 = 65_496
+  private var outcome: Outcome?
+  private var replies: [ReceivedSegment] = []
+
+  init(_ site: BenchSite) {
+    self.site = site
+    client = site.bench.newClient()
+  }
+
   func send(_ packet: Packet) throws {
-    let outcome = try bench.send(packet)
+    let outcome = try site.bench.send(packet)
     if let reply = outcome.reply { replies.append(reply) }
     self.outcome = outcome
   }
@@ -55,13 +77,7 @@ private final class BenchWorld: World {
   func pause(ms: Int) {}
   func isLeftToKernel() -> Bool { outcome?.verdict == Outcome.next }
 
-  func replace(_ path: String) {
-    var object = objects[path]!
-    bench.remove(object)
-    object.body = object.body.map { $0 ^ 0x20 }
-    object.generation += 2
-    bench.store(object)
-  }
+  func replace(_ path: String) { site.replace(path) }
 
   func setListener(isAccepting: Bool) { preconditionFailure("the bench has no accept queue") }
 }

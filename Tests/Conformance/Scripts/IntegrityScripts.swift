@@ -73,7 +73,8 @@ extension Exchange {
 
   /// Every script, by what it is about.
   public static let chapters: [(title: String, exchanges: [Exchange])] = [
-    ("Opening", handshakes), ("What a SYN offers", offers), ("Requests", requests), ("Responses", responses),
+    ("Opening", handshakes), ("What a SYN offers", offers), ("Timestamps, SACK and window scale", options),
+    ("Requests", requests), ("Responses", responses),
     ("Closing", closings), ("Blind attacks", attacks), ("Handing over", handovers),
     ("Handing over to a full accept queue", waitingHandovers), ("Wrong packets", integrity),
   ]
