@@ -23,6 +23,8 @@ public struct Runner {
   var serverClock: UInt32?
   /// Every byte of the server's stream so far, by its distance from the initial sequence number.
   var stream: [UInt32: UInt8] = [:]
+  /// The kernel's own TCP has answered on this connection.
+  var isOfKernel = false
   /// Received of a server behind and not yet part of a response.
   var unread: [UInt8] = []
   var transcript: [String] = []

@@ -20,11 +20,17 @@ import Testing
     }
   }
 
+  /// How many scripts are played at a time. More, and a thread may wait for its turn so long that the kernel's timers
+  /// run out.
+  private static let slots = DispatchSemaphore(value: 24)
+
   /// Scripts wait, so each has a thread of its own.
   private func play(_ exchange: Exchange, in world: LiveWorld) async {
     nonisolated(unsafe) let world = world
     let mismatch: (any Error)? = await withCheckedContinuation { continuation in
       Thread {
+        Self.slots.wait()
+        defer { Self.slots.signal() }
         do {
           try Runner.play(exchange, in: world)
           continuation.resume(returning: nil)

@@ -69,11 +69,6 @@ extension Exchange {
       client.acknowledges()
       kernel.serves("/small")
     },
-    Exchange("a response larger than the client's segments", "RFC 9293 section 3.7.1") {
-      client.connects(.mss(536))
-      client.requests("/other")
-      kernel.serves("/other")
-    },
     Exchange("the data of the kernel's segments keeps to the client's MSS", "RFC 9293 section 3.7.1") {
       client.connects(.mss(536))
       client.requests("/none")
