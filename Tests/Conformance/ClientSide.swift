@@ -45,6 +45,11 @@ public struct ClientSide: Sendable {
     sends(.ack, seq: seq, ack: ack, line: line)
   }
 
+  /// Acknowledges what is in order and names segments behind a gap that it has (RFC 2018).
+  public func acknowledges(holding segments: ClosedRange<Int>, line: Int = #line) -> Step {
+    Step(.send(Sending(flags: .ack, held: segments)), line)
+  }
+
   /// Sends a GET in one segment.
   public func requests(
     _ path: String, _ fields: String..., seq: Position = .next, ack: Position = .next, window: UInt16 = 64_240,
@@ -101,6 +106,8 @@ struct Sending: Sendable {
   var timestamp: Timestamp = .clock
   var data: [UInt8] = []
   var isLost = false
+  /// Segments of the response named in a SACK block.
+  var held: ClosedRange<Int>?
   /// A SYN's.
   var offer: Offer?
   var start: UInt32?

@@ -52,6 +52,8 @@ public struct Step: Sendable {
   enum Action: Sendable {
     case send(Sending)
     case expect(Expectation)
+    /// A response in several segments, or one of them again, and a probe behind.
+    case expectBurst(Burst)
     /// Data in any number of segments until a whole response has come, as a server behind sends it.
     case serve(Service)
     case silence(for_ms: Int, isKernelPart: Bool)

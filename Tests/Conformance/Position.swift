@@ -3,7 +3,10 @@
 /// A literal counts from the initial sequence number of the side whose bytes are numbered; 0 is the SYN, 1 the first
 /// byte. The other names count from what has happened so far.
 public struct Position: ExpressibleByIntegerLiteral, Sendable {
-  enum Base: String, Sendable { case start, next, request, response }
+  enum Base: Sendable {
+    case start, next, request, response
+    case segment(Int)
+  }
 
   let base: Base
   let offset: Int64
@@ -21,6 +24,8 @@ public struct Position: ExpressibleByIntegerLiteral, Sendable {
   public static let request = Position(.request)
   /// The first byte of the server's last response.
   public static let response = Position(.response)
+  /// The first byte of a segment of the last response, counted from 1.
+  public static func segment(_ number: Int) -> Position { Position(.segment(number)) }
 
   public static func + (position: Position, offset: Int) -> Position {
     Position(position.base, position.offset + Int64(offset))
@@ -35,6 +40,8 @@ struct SequenceSpace {
   var next: UInt32 = 0
   /// Where the last request or response began.
   var message: UInt32 = 0
+  /// The segments of the last response, where it had several.
+  var segments: [Range<UInt32>] = []
 
   func absolute(_ position: Position) -> UInt32 {
     let base =
@@ -42,6 +49,7 @@ struct SequenceSpace {
       case .start: start
       case .next: next
       case .request, .response: message
+      case .segment(let number): segments[number - 1].lowerBound
       }
     return base &+ UInt32(truncatingIfNeeded: position.offset)
   }

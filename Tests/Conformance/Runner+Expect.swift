@@ -19,7 +19,7 @@ extension Runner {
   }
 
   mutating func expect(_ expectation: Expectation) throws {
-    let arrival = try nextArrival(expectation)
+    let arrival = try nextArrival(expectation.flags, isKernelPart: expectation.isKernelPart)
     let segment = arrival.segment
     if segment.flags.contains(.syn) { adopt(segment) }
     isOfKernel = !expectation.isKernelPart
@@ -30,16 +30,15 @@ extension Runner {
     if !expectation.isLost { take(segment) }
   }
 
-  private mutating func nextArrival(_ expectation: Expectation) throws -> SegmentInTime {
+  mutating func nextArrival(_ flags: SegmentFlags, isKernelPart: Bool) throws -> SegmentInTime {
     while let arrival = try world.receive(timeout_ms: Self.patience_ms) {
       note(arrival)
       // When a TCP that is woken for its answer acknowledges by itself is its own affair (RFC 9293 section 3.8.6.3).
-      let isPassedOver =
-        isRepetition(arrival.segment) || (expectation.flags != .ack && arrival.segment.flags == .ack)
-      if expectation.isKernelPart || !isPassedOver { return arrival }
+      let isPassedOver = isRepetition(arrival.segment) || (flags != .ack && arrival.segment.flags == .ack)
+      if isKernelPart || !isPassedOver { return arrival }
       try check(arrival.segment, isKernelPart: false)
     }
-    throw mismatch("no segment came; \(expectation.flags) was expected")
+    throw mismatch("no segment came; \(flags) was expected")
   }
 
   /// How long a segment may be on its way through the test itself. Whether it was in time is told by the times at
@@ -53,6 +52,7 @@ extension Runner {
     let first = segment.sequence
     received = SequenceSpace(start: first, next: first, message: first &+ 1)
     sentEnd = sent.next
+    have = []
     stream = [:]
     serverClock = nil
     let options = SegmentOption.parse(segment.options)
@@ -61,10 +61,15 @@ extension Runner {
     lastTimestamp = synTimestamp
   }
 
-  private mutating func take(_ segment: ReceivedSegment) {
+  mutating func take(_ segment: ReceivedSegment) {
     // What came out of order before its turn.
     if Int32(bitPattern: segment.acknowledgement &- sent.next) > 0 { sent.next = segment.acknowledgement }
-    if segment.sequence == received.next { received.next &+= segment.sequenceLength }
+    if segment.flags.contains(.syn) {
+      received.next &+= 1
+      return
+    }
+    for index in 0..<segment.sequenceLength { have.insert(segment.sequence &+ index) }
+    while have.contains(received.next) { received.next &+= 1 }
   }
 
   // MARK: What holds of every segment
@@ -132,7 +137,7 @@ extension Runner {
     return failures
   }
 
-  private func expectedOptions(of segment: ReceivedSegment, _ expectation: Expectation) -> [SegmentOption] {
+  func expectedOptions(of segment: ReceivedSegment, _ expectation: Expectation) -> [SegmentOption] {
     let value = segment.timestamp?.value ?? 0
     if let offer = expectation.offer {
       return KernelPartFacts.agreement(to: offer, mssMax: world.mssMax, value: value, echo: synTimestamp)

@@ -23,6 +23,8 @@ public struct Runner {
   var serverClock: UInt32?
   /// Every byte of the server's stream so far, by its distance from the initial sequence number.
   var stream: [UInt32: UInt8] = [:]
+  /// What of it the client has got.
+  var have: Set<UInt32> = []
   /// The kernel's own TCP has answered on this connection.
   var isOfKernel = false
   /// Received of a server behind and not yet part of a response.
@@ -65,6 +67,7 @@ public struct Runner {
     switch action {
     case .send(let sending): try send(sending)
     case .expect(let expectation): try expect(expectation)
+    case .expectBurst(let burst): try expect(burst)
     case .serve(let service): try expect(service)
     case .silence(let for_ms, _): try expectSilence(for_ms: for_ms)
     case .pause(let ms): world.pause(ms: ms)
@@ -119,7 +122,16 @@ public struct Runner {
     if isInOrder && !sending.isLost && sending.spoilt == nil && Int32(bitPattern: value &- lastTimestamp) > 0 {
       lastTimestamp = value
     }
-    return stamped(value) + sending.options
+    return stamped(value) + selective(sending) + sending.options
+  }
+
+  /// A SACK option that names the segments the client says it has.
+  private func selective(_ sending: Sending) -> [SegmentOption] {
+    guard let held = sending.held else { return [] }
+    var block: [UInt8] = []
+    block.append32(received.segments[held.lowerBound - 1].lowerBound)
+    block.append32(received.segments[held.upperBound - 1].upperBound)
+    return [.noOperation, .noOperation, .sack(block)]
   }
 
   /// As RFC 7323 appendix A lays them out.

@@ -43,6 +43,31 @@ public struct ServerSide: Sendable {
       line: line)
   }
 
+  /// The whole 200 of a file in several segments, all at once, none of which acknowledges the request yet; then its last
+  /// byte once more.
+  ///
+  /// - Parameters:
+  ///   - segments: how many there must be.
+  ///   - losing: those the client takes for lost, counted from 1.
+  public func answers(
+    _ path: String, in segments: Int, losing lost: Set<Int> = [], fin: Bool = false, losingProbe: Bool = false,
+    line: Int = #line
+  ) -> Step {
+    Step(
+      .expectBurst(
+        Burst(
+          path: path, segments: segments, lost: lost, fin: fin, isProbeLost: losingProbe, within_ms: time_ms)), line)
+  }
+
+  /// One segment of the last response again, then its last byte once more.
+  public func resends(_ segment: Int, isLost: Bool = false, fin: Bool = false, line: Int = #line) -> Step {
+    Step(
+      .expectBurst(
+        Burst(
+          again: segment, segments: 1, lost: isLost ? [1] : [], fin: fin, isProbeLost: isLost, within_ms: time_ms)),
+      line)
+  }
+
   /// The last response once more. That the bytes are the same is checked of all that ever comes.
   public func repeats(_ path: String, fin: Bool = false, isLost: Bool = false, line: Int = #line) -> Step {
     answers(path, seq: .response, fin: fin, isLost: isLost, line: line)
@@ -125,6 +150,17 @@ struct Expectation: Sendable {
   var within_ms: Int
   /// What a SYN-ACK answers.
   var offer: Offer?
+}
+
+struct Burst: Sendable {
+  /// A response from its start; nil: a segment of the last one again.
+  var path: String?
+  var again = 0
+  var segments: Int
+  var lost: Set<Int>
+  var fin: Bool
+  var isProbeLost: Bool
+  var within_ms: Int
 }
 
 struct Service: Sendable {

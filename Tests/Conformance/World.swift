@@ -35,9 +35,13 @@ public struct SegmentInTime: Sendable {
 
 /// The files all worlds serve.
 public enum ServedFiles {
-  /// Bytes of the file at each path; those of one segment are answered by the kernel part.
+  /// Bytes of the file at each path; all but the largest are answered by the kernel part.
+  ///
+  /// The heads of the worlds differ in length, but so little that a response has as many segments in either.
   public static let sizes: [String: Int] = [
-    "/small": 200, "/other": 900, "/empty": 0, "/changing-1": 300, "/changing-2": 300, "/large": 100_000,
+    "/small": 200, "/other": 900, "/empty": 0, "/changing-1": 300, "/changing-2": 300, "/changing-3": 3000,
+    "/two": 2000,
+    "/three": 1300, "/five": 6500, "/ten": 13_900, "/large": 100_000,
   ]
 
   /// Lines of a width no power of two divides, so that a byte out of place shows.

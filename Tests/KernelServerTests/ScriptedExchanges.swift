@@ -31,7 +31,7 @@ private final class BenchSite {
     bench.ignoresMissEvents = true
     bench.control.handshakeOptions =
       HandshakeOptions.cookies | HandshakeOptions.timestamps | HandshakeOptions.sack | HandshakeOptions.windowScale
-    for (path, size) in ServedFiles.sizes where size <= Limits.responseBytesMax / 2 {
+    for (path, size) in ServedFiles.sizes where size + 1000 <= Limits.responseBytesMax {
       let object = StoredObject.page(path, body: ServedFiles.body(path))
       objects[path] = object
       bench.store(object)
@@ -65,6 +65,7 @@ private final class BenchWorld: World {
 
   func send(_ packet: Packet) throws {
     let outcome = try site.bench.send(packet)
+    replies += outcome.sent
     if let reply = outcome.reply { replies.append(reply) }
     self.outcome = outcome
   }

@@ -74,7 +74,7 @@ extension Exchange {
   /// Every script, by what it is about.
   public static let chapters: [(title: String, exchanges: [Exchange])] = [
     ("Opening", handshakes), ("What a SYN offers", offers), ("Timestamps, SACK and window scale", options),
-    ("Requests", requests), ("Responses", responses),
+    ("Requests", requests), ("Responses", responses), ("Responses of several segments", segments),
     ("Closing", closings), ("Blind attacks", attacks), ("Handing over", handovers),
     ("Handing over to a full accept queue", waitingHandovers), ("Wrong packets", integrity),
   ]
