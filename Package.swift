@@ -69,8 +69,8 @@ let package = Package(
     .testTarget(
       name: "KernelServerTests",
       dependencies: [
-        "BPF", "BPFKernel", "Contract", "HTTPHead", "KernelServer", "KernelServerObject", "KernelSockets",
-        "KernelTestSupport", "Wire",
+        "BPF", "BPFKernel", "Conformance", "Contract", "HTTPHead", "KernelServer", "KernelServerObject",
+        "KernelSockets", "KernelTestSupport", "Wire",
       ]),
     .executableTarget(
       name: "apus",
@@ -98,6 +98,10 @@ let package = Package(
     .target(name: "CTestSupport", path: "Tests/CTestSupport"),
     .target(name: "TestSupport", dependencies: ["BPF", "CTestSupport"], path: "Tests/TestSupport"),
     .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "apus"]),
+    .target(name: "Conformance", dependencies: ["KernelTestSupport"], path: "Tests/Conformance"),
+    .testTarget(
+      name: "ConformanceTests",
+      dependencies: ["Conformance", "CTestSupport", "KernelTestSupport", "TestSupport", "apus"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -3,12 +3,15 @@ import Wire
 /// SYN cookies (RFC 4987 section 3.6): the initial sequence number proves, when the client acknowledges it, that
 /// the client's address is real and says what the SYN offered, so that nothing is stored before.
 ///
-///     31    30..27   26......16   15.........0
-///     key   MSS      flow tag     start tag
+///     31    30..27   26.......11   10......0
+///     key   MSS      start tag     flow tag
 ///
 /// The flow tag depends on the four-tuple, the start tag on the client's initial sequence number too. So a segment
 /// whose flow tag is right and whose start tag is not belongs to a connection whose first segment has not arrived:
 /// it is dropped, where a kernel that uses cookies would reset the connection. 27 bits prove the address.
+///
+/// The flow tag has the lowest bits, which change with the first byte we send: what acknowledges more than the cookie
+/// is not taken for such a segment. It belongs to a connection that is forgotten, and must be reset.
 public struct CookieKeys {
   public var first: (UInt64, UInt64)
   public var second: (UInt64, UInt64)
@@ -53,7 +56,7 @@ public struct CookieProof {
   @inline(__always) public func check(_ cookie: SequenceNumber, clientStart: SequenceNumber) -> CookieCheck {
     let difference = (cookie.value ^ tags(clientStart)) & 0x07ff_ffff
     if difference == 0 { return .right }
-    return difference & 0x07ff_0000 == 0 ? .otherStart : .wrong
+    return difference & 0x7ff == 0 ? .otherStart : .wrong
   }
 
   /// Added to the clock for the flow's timestamps, so that they do not tell for how long the host has been up
@@ -63,7 +66,7 @@ public struct CookieProof {
   @inline(__always) private func tags(_ clientStart: SequenceNumber) -> UInt32 {
     let start = clientStart.value &* 0x9e37_79b9
     let startTag = (UInt32(truncatingIfNeeded: hash) ^ start ^ (start >> 16)) & 0xffff
-    return (UInt32(truncatingIfNeeded: hash >> 32) & 0x07ff_0000) | startTag
+    return startTag << 11 | (UInt32(truncatingIfNeeded: hash >> 48) & 0x7ff)
   }
 }
 

@@ -218,7 +218,7 @@ extension KernelPart {
       func packet(_ kind: Kind) -> Packet {
         let next = client.next
         // Another flow tag, if it is a cookie's; never sent, if there is a connection.
-        let foreign = isNone ? ((client.received &- 1) ^ 0x0400_0000) &+ 1 : client.received &+ 1
+        let foreign = isNone ? ((client.received &- 1) ^ 0x400) &+ 1 : client.received &+ 1
         let unacknowledged = isNone ? foreign : before!.responseSequence.value
         switch kind {
         case .syn:
