@@ -28,6 +28,10 @@ struct Part: BitwiseCopyable {
 extension Server {
   /// Sends a response from the part in the scratch memory on, and stores the connection. A response of several segments
   /// is followed by a probe.
+  ///
+  /// All of several segments are copies. The packet itself may be, on one host, the very buffer its sender keeps for the
+  /// request: as long as it waits in that sender's receive queue for what was lost before it, Linux takes the request
+  /// for not sent yet, and does not send it again (skb_still_in_host_queue).
   @inline(never) func transmit(stored: Stored?) -> Verdict {
     let part = scratch.part
     guard Reply.turnAround(packet, headers: scratch.headers), Phases.writePart(packet) else {
@@ -48,7 +52,8 @@ extension Server {
     part.pointee.offset = part.pointee.end &- 1
     part.pointee.isProbe = 1
     guard Phases.writePart(packet) else { return drop(.tornObject) }
-    return packet.reflect()
+    guard sendPart() else { return drop(.packet) }
+    return .drop
   }
 
   /// Sends a copy of the packet as it is.

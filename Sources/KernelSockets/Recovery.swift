@@ -41,7 +41,8 @@ extension Connection {
       lastWindow = segment.window
       duplicates = 0
       // A partial acknowledgement: what follows it is lost, too (RFC 6582 section 3.2 step 5).
-      return recovery == Recovery.none ? .quiet : .retransmit
+      if recovery != Recovery.none { return .retransmit }
+      return isEndSeen(segment) ? beginRecovery() : .quiet
     }
     if !isDuplicate(segment) {
       lastWindow = segment.window
@@ -49,12 +50,18 @@ extension Connection {
     }
     duplicates = duplicates < 255 ? duplicates &+ 1 : 255
     if recovery != Recovery.none { return .quiet }
-    // What was sent last has arrived: what has not is lost, or very late.
-    let isEndSeen = segment.options.hasSACK && segment.options.sackEnd == sendNext.value
-    if !isEndSeen && duplicates < duplicatesMax { return .quiet }
+    return isEndSeen(segment) || duplicates >= duplicatesMax ? beginRecovery() : .quiet
+  }
+
+  @inline(__always) private mutating func beginRecovery() -> Arrival {
     recovery = Recovery.fast
     shrink(to: congestionWindow / 2)
     return .retransmit
+  }
+
+  /// What was sent last has arrived: what has not is lost, or very late.
+  @inline(__always) private func isEndSeen(_ segment: Segment) -> Bool {
+    segment.options.hasSACK && segment.options.sackEnd == sendNext.value
   }
 
   /// RFC 5681 section 2; with SACK one that names no block reports no loss (RFC 6675 section 2).

@@ -24,8 +24,10 @@ struct Outcome: CustomStringConvertible {
     counted = result.counted
     events = result.events
     isUntouched = result.packet == sent
-    self.sent = result.sent.compactMap { ReceivedSegment($0) }
-    reply = result.verdict == Self.redirect ? ReceivedSegment(result.packet) : nil
+    let segments = result.sent.compactMap { ReceivedSegment($0) }
+    // Where everything is sent in copies, the packet itself is dropped.
+    self.sent = result.verdict == Self.drop ? segments.dropLast() : segments
+    reply = result.verdict == Self.redirect ? ReceivedSegment(result.packet) : segments.last
   }
 
   var description: String {

@@ -88,7 +88,7 @@ extension KernelPart {
         let (client, sent) = try connected(bench)
         try bench.send(
           request(client, 0x200, echo: sent, get("/long")),
-          isHit ? .counts("hits") : .counts("hits", "segments", "segments"))
+          isHit ? .counts("hits") : .counts("hits", "segments", "segments", "segments"))
       }
     }
 

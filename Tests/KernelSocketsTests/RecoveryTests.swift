@@ -73,6 +73,14 @@ import Wire
     #expect(connection.arrive(ack(1448, sackEnd: 7240, options: options)) == .retransmit)
   }
 
+  @Test("the first acknowledgement, if it shows that the end has come before a part in the middle")
+  func endFirst() {
+    let options = AgreedOptions(rawValue: 0x5f)
+    var connection = answering(options: options)
+    #expect(connection.arrive(ack(2896, sackEnd: length, options: options)) == .retransmit)
+    #expect(connection.sendUnacknowledged == SequenceNumber(start &+ 2896) && connection.recovery == Recovery.fast)
+  }
+
   @Test("a partial acknowledgement shows the next loss, a whole one ends the recovery")
   func partial() {
     var connection = answering()
