@@ -81,7 +81,9 @@ struct Inotify: ~Copyable {
 enum WatchError: Error, Equatable {
   /// The limit of the user, `fs.inotify.max_user_watches`, is reached.
   case tooManyWatches
-  /// The file system changes without telling inotify: a remote one, or one the kernel makes up.
+  /// Nothing tells of changes in the file system, not even the times of its files.
   case untoldChanges(directory: String)
+  /// Nothing but looking again tells of changes here, and more names than there are cannot be looked at in time.
+  case tooManyLooks(directory: String)
   case system(call: String, path: String, errno: Int32)
 }

@@ -91,8 +91,8 @@ struct FileStore {
         let response = FileResponse(
           name: name, metadata: file.metadata, hasValidators: isWhole, contentLength: body.count)
         let small = CachedFile(path: path, response: response, body: body, checked_ns: now_ns)
-        // A file written moments ago may change again without showing it: answered, not kept.
-        if isWhole, root.quiet.wait_ms(file.metadata) == 0 {
+        // A file written moments ago, or mapped for writing, may change again without showing it: answered, not kept.
+        if isWhole, (try? root.quiet.require(file.metadata, of: file.descriptor.number)) != nil {
           files.insert(hash, small, cost: small.cost)
         } else {
           files.remove(hash)
