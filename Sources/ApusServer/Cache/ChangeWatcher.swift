@@ -105,9 +105,10 @@ final class ChangeWatcher: Sendable {
       throw .system(call: "statfs", path: directory, errno: errno)
     }
     if kind == .synthetic { throw .untoldChanges(directory: directory) }
-    if kind != .remote { try watch(directory: directory) }
+    // A remote one may let inotify_add_watch(2) wait, too, and with it the thread that drains.
+    let isWatched = kind == .remote ? false : try watch(directory: directory)
     // Before the caller looks the name up: what it finds is this or newer, and the next sweep sees what is newer.
-    var coverage = kind == .local ? NameCoverage.watched : .revalidated
+    var coverage = kind == .local && isWatched ? NameCoverage.watched : .revalidated
     let sighting = NameSighting.look(at: dependency, coverage)
     if sighting.hasOtherNames { coverage = .revalidated }
     if coverage == .revalidated {
@@ -118,29 +119,27 @@ final class ChangeWatcher: Sendable {
     store.see(dependency, sighting, coverage)
   }
 
-  private func watch(directory: String) throws(WatchError) {
+  /// Returns whether inotify tells of changes in the directory from now on: not beyond the limit of watches.
+  private func watch(directory: String) throws(WatchError) -> Bool {
     try tables.withLock { tables throws(WatchError) in
       let known = tables.watches[directory]
       // Also when it is known: the path may lead to another directory than it did, with the event still unread.
-      let watch = try add(directory, &tables)
-      if known == watch { return }
+      guard let watch = try add(directory, &tables) else { return false }
+      if known == watch { return true }
       if known != nil {
         tables.forget(directory)
         store.invalidate(directory: directory, name: nil)
       }
       tables.watches[directory] = watch
       tables.directories[watch, default: []].insert(directory)
+      return true
     }
   }
 
-  private func add(_ directory: String, _ tables: inout Tables) throws(WatchError) -> Int32 {
-    do throws(WatchError) {
-      return try tables.inotify.add(directory: directory)
-    } catch {
-      guard error == .tooManyWatches else { throw error }
-      removeUnusedWatches(&tables)
-      return try tables.inotify.add(directory: directory)
-    }
+  private func add(_ directory: String, _ tables: inout Tables) throws(WatchError) -> Int32? {
+    if let watch = try tables.inotify.add(directory: directory) { return watch }
+    removeUnusedWatches(&tables)
+    return try tables.inotify.add(directory: directory)
   }
 
   /// Removes the watches nothing depends on.
@@ -224,10 +223,5 @@ final class ChangeWatcher: Sendable {
       store.invalidate(directory: directory, name: event.isOfDirectory ? nil : event.name)
       if event.endsWatch { tables.forget(directory) }
     }
-  }
-
-  /// What the kernel does when its queue is full; for tests.
-  func simulateOverflow() {
-    tables.withLock { handle(Inotify.Event(watch: -1, mask: UInt32(bitPattern: IN_Q_OVERFLOW), name: ""), &$0) }
   }
 }

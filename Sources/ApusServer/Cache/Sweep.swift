@@ -22,6 +22,8 @@ final class Sweep: Sendable {
     static let revalidationRound_ns: UInt64 = 250_000_000
     /// And never more than these.
     static let revalidatedMax = 8192
+    /// A look at a name of a local file system takes about this long.
+    static let look_ns: UInt64 = 2000
     /// Names taken from the store under its lock at a time.
     static let piece = 64
   }
@@ -32,8 +34,8 @@ final class Sweep: Sendable {
   private let wakeUp = DispatchSemaphore(value: 0)
   private let complete_ns: Atomic<UInt64>
   private let hurry_ns = Atomic<UInt64>(0)
-  /// The mean of a look of the last rounds, at least a nanosecond.
-  private let look_ns = Atomic<UInt64>(2000)
+  /// The mean of a look of the last round.
+  private let look_ns = Atomic<UInt64>(Settings.look_ns)
   private let thread = Mutex<DedicatedThread?>(nil)
 
   init(_ coverage: NameCoverage, of store: ObjectStore) {
@@ -111,7 +113,9 @@ final class Sweep: Sendable {
         )
       }
     }
-    if count > 0 { look_ns.store(max(1, busy_ns / UInt64(count)), ordering: .relaxed) }
+    // Without names there is nothing to measure, and what was slow may be fast again: that is tried little by little.
+    let measured_ns = count > 0 ? busy_ns / UInt64(count) : look_ns.load(ordering: .relaxed) / 2
+    look_ns.store(max(Settings.look_ns, measured_ns), ordering: .relaxed)
     return true
   }
 
