@@ -280,12 +280,6 @@ import Testing
     }
   }
 
-  @Test func namesBeyondWhatCanBeLookedAtInTimeAreNotStored() throws {
-    let store = ObjectStore(memory: TestMemory().memory, pathSeed: 1)
-    let sweep = Sweep(.revalidated, of: store)
-    #expect(sweep.capacity == Sweep.Settings.revalidatedMax, "of names that are looked at in 2 us")
-  }
-
   @Test(.mounting) func filesTheKernelMakesUpAreNeverStored() throws {
     #expect(FileSystemKind(path: "/proc/self") == .synthetic)
     #expect(FileSystemKind(path: "/sys") == .synthetic)

@@ -8,13 +8,19 @@ final class CheckedFiles {
   var root: String { directory.path }
   let directory: ScratchDirectory
 
-  init(count: Int) throws {
+  /// - Parameter linesMax: of 12 bytes; the first file has 5.
+  init(count: Int, linesMax: Int = 80) throws {
     directory = try ScratchDirectory("checked")
     targets = (0..<count).map { "/checked-\($0).css" }
     bodies = (0..<count).map { file in
       let line = String(format: "/* %05d */\n", file)
-      return Array(String(repeating: line, count: 5 + file * 75 / max(count, 1)).utf8)
+      return Array(String(repeating: line, count: 5 + file * (linesMax - 5) / max(count, 1)).utf8)
     }
+    try write()
+  }
+
+  /// Writes them all, once more if they are gone.
+  func write() throws {
     for (target, body) in zip(targets, bodies) { try directory.write(body, to: String(target.dropFirst())) }
   }
 }

@@ -37,9 +37,7 @@ final class QuietFiles: Sendable {
 
   /// Milliseconds to wait until the file can be called quiet; 0 where it is.
   func wait_ms(_ file: FileMetadata, _ clocks: Clocks = Clocks()) -> Int {
-    // A change time without a fraction: the file system may know no fractions, or only even seconds.
-    let isCoarse = file.changed_ns % 1_000_000_000 == 0
-    let quiet_ms = isCoarse ? ServerLimits.quietCoarse_ms : ServerLimits.quiet_ms
+    let quiet_ms = Self.isCoarse(file) ? ServerLimits.quietCoarse_ms : ServerLimits.quiet_ms
     if !clocks.isFilesOwn || file.changed_ns > clocks.realtime_ns {
       return waitUnseen_ms(file, quiet_ms, clocks)
     }
@@ -48,6 +46,13 @@ final class QuietFiles: Sendable {
     let last_ns = isModified ? max(file.modified_ns, file.changed_ns) : file.changed_ns
     return Self.left_ms(quiet_ms, since_ns: last_ns, now_ns: clocks.realtime_ns)
   }
+
+  /// A change time without a fraction: the file system may know no fractions, or only even seconds.
+  private static func isCoarse(_ file: FileMetadata) -> Bool { file.changed_ns % 1_000_000_000 == 0 }
+
+  /// Whether the next edit must change the times, so that they can make an entity tag: not where they are of whole
+  /// seconds and the second is not over.
+  func hasTellingTimes(_ file: FileMetadata) -> Bool { !Self.isCoarse(file) || wait_ms(file) == 0 }
 
   private static func left_ms(_ quiet_ms: Int, since_ns: Int, now_ns: Int) -> Int {
     let left_ns = quiet_ms * 1_000_000 - (now_ns - since_ns)
