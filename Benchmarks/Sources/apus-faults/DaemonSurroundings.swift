@@ -99,7 +99,8 @@ private struct ShiftedClock {
     directory = try ScratchDirectory("clock")
     let products = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
     library = products.appendingPathComponent("libClockShift.so").path
-    guard access(library, R_OK) == 0 else { throw SupportError("\(library) does not exist; `swift build -c release --package-path Benchmarks` makes it")
+    guard access(library, R_OK) == 0 else {
+      throw SupportError("\(library) does not exist; `swift build -c release --package-path Benchmarks` makes it")
     }
     try directory.write([UInt8](repeating: 0, count: 8), to: "shift")
   }
