@@ -20,8 +20,6 @@ public struct StatusReport: Decodable, Sendable {
     /// Of the object store.
     public var budget: Int?
     public var evictions: Int?
-    /// Objects that were composed and not stored.
-    public var refusals: Int?
   }
 
   /// "kernel" or "user".
