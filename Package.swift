@@ -81,10 +81,11 @@ let package = Package(
       ]),
 
     // Tests.
+    .target(name: "CFileSystems", path: "Tests/CFileSystems"),
     .testTarget(
       name: "ApusServerTests",
       dependencies: [
-        "ApusServer", "CLinux", "Contract",
+        "ApusServer", "CFileSystems", "CLinux", "Contract",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

@@ -6,6 +6,10 @@ import PackageDescription
 let package = Package(
   name: "apus-benchmark",
   platforms: [.macOS(.v15)],
+  products: [
+    // To be preloaded into a server under test.
+    .library(name: "ClockShift", type: .dynamic, targets: ["ClockShift"])
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
   ],
@@ -19,6 +23,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "CFaults"),
+    .target(name: "ClockShift"),
     .executableTarget(
       name: "apus-faults",
       dependencies: [

@@ -28,6 +28,8 @@ enum ServerLimits {
   /// A file is quiet when its last change is at least this old: longer than the tick file times come from
   /// (10 ms at most), so that a further change cannot hide behind an equal time.
   static let quiet_ms = 200
+  /// The same where file times may be of whole, or of even, seconds (ext4 with small inodes, vfat).
+  static let quietCoarse_ms = 2200
   /// Files with a change time in the future of the clock that are watched for quietness at a time.
   static let unquietFilesMax = 1024
   /// Bodies up to this size are copied behind their head, larger ones are written from where they are.

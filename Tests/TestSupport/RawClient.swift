@@ -42,6 +42,16 @@ public final class RawClient {
 
   deinit { close(descriptor) }
 
+  /// The port this end was given.
+  public var localPort: UInt16 {
+    var address = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    _ = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+    }
+    return UInt16(bigEndian: address.sin_port)
+  }
+
   /// connect(2) failed with `code` (an errno).
   public struct ConnectError: Error, Equatable { public var code: Int32 }
 

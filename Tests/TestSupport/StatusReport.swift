@@ -17,6 +17,9 @@ public struct StatusReport: Decodable, Sendable {
   public struct Cache: Decodable, Sendable {
     public var objects: Int
     public var bytes: Int
+    /// Of the object store.
+    public var budget: Int?
+    public var evictions: Int?
   }
 
   /// "kernel" or "user".

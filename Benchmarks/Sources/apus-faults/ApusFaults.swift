@@ -87,10 +87,12 @@ struct FaultContext {
 
   /// Starts `apus serve` in kernel mode.
   func serve(
-    _ network: TestNetwork, root: String, port: UInt16 = 80, backendPort: UInt16? = nil, commandPrefix: [String] = []
+    _ network: TestNetwork, root: String, port: UInt16 = 80, backendPort: UInt16? = nil, arguments: [String] = [],
+    commandPrefix: [String] = []
   ) throws -> ApusProcess {
     try ApusProcess(
-      in: network, root: root, port: port, backendPort: backendPort, commandPrefix: commandPrefix, binary: apus)
+      in: network, root: root, port: port, backendPort: backendPort, arguments: arguments,
+      commandPrefix: commandPrefix, binary: apus)
   }
 
   /// Asks for targets until each is answered by the kernel part, on a connection of its own each time: one that was

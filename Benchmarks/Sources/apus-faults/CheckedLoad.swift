@@ -8,8 +8,10 @@ final class CheckedFiles {
   var root: String { directory.path }
   let directory: ScratchDirectory
 
-  /// Of 60 bytes to a kilobyte.
-  convenience init(count: Int) throws { try self.init((0..<count).map { (5 + $0 * 75 / max(count, 1)) * 12 }) }
+  /// - Parameter linesMax: of 12 bytes; the first file has 5.
+  convenience init(count: Int, linesMax: Int = 80) throws {
+    try self.init((0..<count).map { (5 + $0 * (linesMax - 5) / max(count, 1)) * 12 })
+  }
 
   /// - Parameter sizes: bytes of each file, multiples of twelve.
   init(_ sizes: [Int]) throws {
@@ -17,8 +19,13 @@ final class CheckedFiles {
     targets = sizes.indices.map { "/checked-\($0).css" }
     bodies = sizes.enumerated().map { file, size in
       // Every line has another number, so that no part of a file can stand for another.
-      Array((0..<size / 12).map { String(format: "%03d: %05d.\n", file, $0) }.joined().utf8)
+      Array((0..<size / 12).map { String(format: "%04d:%05d.\n", file, $0) }.joined().utf8)
     }
+    try write()
+  }
+
+  /// Writes them all, once more if they are gone.
+  func write() throws {
     for (target, body) in zip(targets, bodies) { try directory.write(body, to: String(target.dropFirst())) }
   }
 }

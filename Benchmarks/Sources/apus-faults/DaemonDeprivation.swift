@@ -17,12 +17,14 @@ extension DaemonFaults {
       pause(seconds: 1)
       let without = try load.run(network)
       let alive = server.process.poll() == nil && (try? server.status()) != nil
+      try files.write()
+      let again = alive && (try? context.warm(server, files.targets, over: network)) != nil
       context.add(
-        "root deleted", promise: "after 1 s no file of it, the daemon lives",
+        "root deleted and made anew", promise: "after 1 s no file of it, the daemon lives; then hits again",
         measured: "\(without.right) of 40 requests still got the file, \(without.wrong) another answer, "
           + "failures: \(without.failures.isEmpty ? "none" : without.failureText); "
-          + (alive ? "the daemon answers" : "the daemon is gone"),
-        kept: without.right == 0 && without.wrong == 40 && alive)
+          + (alive ? "the daemon answers" : "the daemon is gone") + (again ? "; hits again" : "; no hits again"),
+        kept: without.right == 0 && without.wrong == 40 && alive && again)
     }
   }
 

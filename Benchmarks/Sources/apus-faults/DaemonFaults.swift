@@ -21,6 +21,9 @@ struct DaemonFaults {
     context.attempt("two daemons on one port") { try twoDaemons() }
     context.attempt("two daemons on one interface") { try twoDaemonsOnOneInterface() }
     context.attempt("interface vanishes") { try interfaceVanishes() }
+    context.attempt("out of memory budget") { try outOfBudget() }
+    context.attempt("full disk") { try fullDisk() }
+    context.attempt("clock stepped") { try clockStepped() }
   }
 
   // MARK: The process

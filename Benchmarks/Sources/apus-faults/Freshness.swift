@@ -19,10 +19,11 @@ struct Freshness {
         context.attempt(title) { try run(replacement, hasBackend: hasBackend, title: title) }
       }
     }
+    UntoldChanges(context).run()
   }
 
   private func run(_ replacement: Replacement, hasBackend: Bool, title: String) throws {
-    let count = context.count(500, sample: 100)
+    let count = context.count(500, sample: 60)
     let site = try VersionedSite(files: Self.files, replacement)
     try TestNetwork.withVeth { network in
       try FaultClient.tellApart(network)

@@ -15,7 +15,8 @@ struct Loss {
 
   func run() throws {
     let files = try CheckedFiles(count: 20)
-    for percent in context.isSample ? [5] : [1, 5] {
+    // At 5 % an answer of a short connection can take longer than promised (Documentation/Faults.md): not in a sample.
+    for percent in context.isSample ? [1] : [1, 5] {
       try TestNetwork.withLoss(percent: percent) { network in
         try network.client.set("ipv4/ip_local_port_range", to: "'1024 65535'")
         _ = try NginxServer(in: network, port: Self.nginxPort, root: files.root)

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 
 /// A thread of its own for one task that blocks: it must neither wait for others of a pool nor keep them waiting.
@@ -7,14 +8,16 @@ final class DedicatedThread: Sendable {
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
   }
   private let thread: pthread_t
+  private let ended = DispatchSemaphore(value: 0)
 
   /// - Parameter name: at most 15 bytes (TASK_COMM_LEN); what `top -H` shows.
   init(name: String, _ body: @escaping @Sendable () -> Void) {
     precondition(name.utf8.count < 16)
     let argument = Unmanaged.passRetained(
-      Body {
+      Body { [ended] in
         Self.setName(name)
         body()
+        ended.signal()
       }
     ).toOpaque()
     var thread = pthread_t()
@@ -39,4 +42,13 @@ final class DedicatedThread: Sendable {
 
   /// Waits for the end of the body; to be called once.
   func join() { pthread_join(thread, nil) }
+
+  /// Waits for the end of the body, but no longer than that: a system call of it may hang. Instead of `join`.
+  func join(atMost_ms: Int) {
+    if ended.wait(timeout: .now() + .milliseconds(atMost_ms)) == .success {
+      pthread_join(thread, nil)
+    } else {
+      pthread_detach(thread)
+    }
+  }
 }

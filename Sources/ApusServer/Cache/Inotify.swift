@@ -39,11 +39,12 @@ struct Inotify: ~Copyable {
     buffer.deallocate()
   }
 
-  /// inotify_add_watch(2): watches the directory that has this path now.
-  func add(directory: String) throws(WatchError) -> Int32 {
+  /// inotify_add_watch(2): watches the directory that has this path now; `nil` when the user has as many watches as
+  /// `fs.inotify.max_user_watches` allows.
+  func add(directory: String) throws(WatchError) -> Int32? {
     let watch = inotify_add_watch(descriptor, directory, Self.mask)
     if watch >= 0 { return watch }
-    if errno == ENOSPC { throw .tooManyWatches }
+    if errno == ENOSPC { return nil }
     throw .system(call: "inotify_add_watch", path: directory, errno: errno)
   }
 
@@ -79,9 +80,9 @@ struct Inotify: ~Copyable {
 
 /// Why a name cannot be watched.
 enum WatchError: Error, Equatable {
-  /// The limit of the user, `fs.inotify.max_user_watches`, is reached.
-  case tooManyWatches
-  /// The file system changes without telling inotify: a remote one, or one the kernel makes up.
+  /// Nothing tells of changes in the file system, not even the times of its files.
   case untoldChanges(directory: String)
+  /// Nothing but looking again tells of changes here, and more names than there are cannot be looked at in time.
+  case tooManyLooks(directory: String)
   case system(call: String, path: String, errno: Int32)
 }

@@ -120,9 +120,16 @@ final class ObjectStore: Sendable {
   @discardableResult
   func invalidate(directory: String, name: String?) -> Int {
     change { state in
-      state.invalidate(
-        name.map { state.dependencies.dependents(directory: directory, name: $0) }
-          ?? state.dependencies.dependents(directory: directory))
+      state.invalidate(state.dependents(of: NameDependency(directory: directory, name: name)))
+    }
+  }
+
+  /// Removes what depends on a name that only looking at it again keeps true.
+  @discardableResult
+  func removeRevalidated() -> Int {
+    change { state in
+      let names = state.dependencies.names(.revalidated).dependencies
+      return names.reduce(0) { count, name in count + state.invalidate(state.dependents(of: name)) }
     }
   }
 
@@ -146,6 +153,22 @@ final class ObjectStore: Sendable {
 
   /// Directories that may no longer be needed; each is told once.
   func takeUnusedDirectories() -> Set<String> { state.withLock { $0.dependencies.takeUnused() } }
+
+  /// Notes what a name is now that something depends on. If it was something else before, what depends on it goes.
+  func see(_ dependency: NameDependency, _ sighting: NameSighting, _ coverage: NameCoverage) {
+    change { state in
+      if !state.dependencies.see(dependency, sighting, coverage) {
+        state.invalidate(state.dependents(of: dependency))
+      }
+    }
+  }
+
+  /// The next names of a sweep (`SweepList.piece`).
+  func names(toSweep coverage: NameCoverage, before end: Int, count: Int) -> (entries: [SweepList.Entry], start: Int) {
+    state.withLock { $0.dependencies.names(coverage).piece(before: end, count: count) }
+  }
+
+  func nameCount(_ coverage: NameCoverage) -> Int { state.withLock { $0.dependencies.names(coverage).count } }
 
   // MARK: Looking
 

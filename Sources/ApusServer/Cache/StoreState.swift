@@ -167,6 +167,12 @@ struct StoreState {
 
   // MARK: Removal
 
+  /// Whatever depends on the name, or, without one, on any of the directory.
+  func dependents(of dependency: NameDependency) -> Set<UInt64> {
+    guard let name = dependency.name else { return dependencies.dependents(directory: dependency.directory) }
+    return dependencies.dependents(directory: dependency.directory, name: name)
+  }
+
   /// Takes the object out of the index; no request finds it from now on.
   private mutating func discard(_ number: UInt64, keepsRecord: Bool) {
     guard let object = objects[number] else { return }

@@ -21,6 +21,7 @@ struct Backend: Origin {
   let endpoint: BackendEndpoint
   /// Absolute path.
   let root: String
+  private let quiet = QuietFiles()
 
   init(endpoint: BackendEndpoint, root: String) {
     precondition(root.hasPrefix("/"), "the root of a backend must be an absolute path")
@@ -35,12 +36,7 @@ struct Backend: Origin {
       let (file, status) = try findFile(path, asker, watch)
       guard status.isRegularFile else { throw OriginRefusal.notStorable("not a file") }
       if status.size > Limits.responseBytesMax { throw OriginRefusal.notStorable("too large") }
-      switch status.quiet() {
-      case .quiet: break
-      case .notYet(let retryAfter_ms): throw OriginRefusal.notQuiet(retryAfter_ms: retryAfter_ms)
-      case .inFuture: throw OriginRefusal.notStorable("a file from the future")
-      }
-      let content = try Self.read(file, status)
+      let content = try Self.read(file, status, quiet)
       let object = try asker.learn(content)
       guard try FileMetadata.ofLinkIfAny(at: file) == status else {
         throw OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms)
@@ -72,7 +68,7 @@ struct Backend: Origin {
       guard case .found(let file, let status) = try path.appending(name).resolve(below: root, watch: watch),
         status.isRegularFile, status.size == answer.body.count
       else { continue }
-      if (try? Self.read(file, status)) == answer.body { return (file, status) }
+      if (try? Self.read(file, status, nil)) == answer.body { return (file, status) }
     }
     throw OriginRefusal.notStorable("not a file of the directory")
   }
@@ -95,8 +91,8 @@ struct Backend: Origin {
     return names.sorted { ($0.hasPrefix("index.") ? 0 : 1, $0) < ($1.hasPrefix("index.") ? 0 : 1, $1) }
   }
 
-  /// The content of the file that had this status when it was found.
-  private static func read(_ file: String, _ status: FileMetadata) throws -> [UInt8] {
+  /// The content of the file that had this status when it was found, and is quiet if that is asked for.
+  private static func read(_ file: String, _ status: FileMetadata, _ quiet: QuietFiles?) throws -> [UInt8] {
     let descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { throw OriginRefusal.notStorable("cannot be opened") }
     defer { close(descriptor) }
@@ -110,6 +106,7 @@ struct Backend: Origin {
       if count <= 0 { throw OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms) }
       length += count
     }
+    try quiet?.require(status, of: descriptor)
     return content
   }
 }

@@ -20,9 +20,8 @@ extension DocumentRoot: Origin {
       let response = FileResponse(name: path.fileNames.last ?? [], metadata: file.metadata)
       let heads = response.kernelHeads()
       try checkStorable(file, heads: heads, pathLength: raw.count)
-      let wait_ms = quiet.wait_ms(file.metadata)
-      guard wait_ms == 0 else { throw OriginRefusal.notQuiet(retryAfter_ms: wait_ms) }
       let body = try file.descriptor.read(file.metadata.size)
+      try quiet.require(file.metadata, of: file.descriptor.number)
       guard body.count == file.metadata.size, try file.descriptor.metadata() == file.metadata else {
         throw OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms)
       }
@@ -40,9 +39,6 @@ extension DocumentRoot: Origin {
     let allHeads = heads.reduce(0) { $0 + ($1?.bytes.count ?? 0) + 7 }
     let record = ObjectRecord.byteCount + pathLength + 7 + allHeads + size + 7
     guard record <= Limits.recordBytesMax else { throw .notStorable("too large") }
-    // A write through another name of the file makes no event for the names watched.
-    guard file.metadata.links == 1 else { throw .notStorable("the file has several hard links") }
-    guard !file.descriptor.isRemote else { throw .notStorable("on a file system that others can change") }
   }
 
   private static func originRefusal(_ refusal: DocumentRootRefusal) -> OriginRefusal {

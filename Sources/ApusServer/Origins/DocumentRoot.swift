@@ -36,7 +36,7 @@ final class DocumentRoot: Sendable {
       free(working)
     }
     self.path = absolute
-    rootNames = DocumentRootWalk.names(absolute.utf8)
+    rootNames = PathWalk.names(absolute.utf8)
     let number = Glibc.open(absolute, O_PATH | O_DIRECTORY | O_CLOEXEC)
     guard number >= 0 else {
       throw CannotServe(description: "cannot serve \(path): \(String(cString: strerror(errno)))")
@@ -97,7 +97,7 @@ final class DocumentRoot: Sendable {
 
   /// Looks a path up name by name from the root of the file system. `nil`: something moved meanwhile.
   func placeByWalk(_ path: DocumentRootPath, watch: ((NameDependency) throws -> Void)?) throws -> Place? {
-    var walk = DocumentRootWalk(watch: watch)
+    var walk = PathWalk(watch: watch)
     try walk.follow(rootNames)
     let rootReal = walk.real
     let root = try Self.openDirectory(walk.absolutePath)

@@ -8,11 +8,12 @@ final class Descriptor: Sendable {
   init(owning number: CInt) { self.number = number }
   deinit { close(number) }
 
-  /// fstat(2).
+  /// statx(2).
   func metadata() throws(DocumentRootRefusal) -> FileMetadata {
-    var status = stat()
-    guard fstat(number, &status) == 0 else { throw .failed(errno: errno) }
-    return FileMetadata(status)
+    switch FileMetadata.look(descriptor: number) {
+    case .success(let metadata): return metadata
+    case .failure(let error): throw .failed(errno: error.code)
+    }
   }
 
   /// Reads up to `count` bytes with pread(2), fewer only at the end of the file.
@@ -29,31 +30,6 @@ final class Descriptor: Sendable {
     }
     guard failure == 0 else { throw .failed(errno: failure) }
     return bytes
-  }
-
-  /// Whether the file lies on a file system whose files others can change without the kernel here noticing, so that
-  /// no change event would come.
-  var isRemote: Bool {
-    var status = statfs()
-    guard fstatfs(number, &status) == 0 else { return true }
-    return RemoteFileSystem(rawValue: UInt32(truncatingIfNeeded: status.f_type)) != nil
-  }
-
-  /// `f_type` of statfs(2), from include/uapi/linux/magic.h and the file systems' own headers.
-  private enum RemoteFileSystem: UInt32 {
-    case afs = 0x5346_414f
-    case afsKernel = 0x6b41_4653
-    case ceph = 0x00c3_6400
-    case cifs = 0xff53_4d42
-    case coda = 0x7375_7245
-    case fuse = 0x6573_5546
-    case gfs2 = 0x0116_1970
-    case lustre = 0x0bd0_0bd0
-    case nfs = 0x6969
-    case ocfs2 = 0x7461_636f
-    case plan9 = 0x0102_1997
-    case smb = 0x517b
-    case smb2 = 0xfe53_4d42
   }
 }
 

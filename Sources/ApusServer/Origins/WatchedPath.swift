@@ -65,120 +65,34 @@ extension WatchedPath {
     case missing
   }
 
-  /// A walk that could not be finished.
+  /// A look or a listing that failed.
   enum WalkError: Error, Equatable {
-    /// More symbolic links than `ServerLimits.symbolicLinksMax`, as ELOOP of path_resolution(7).
-    case tooManyLinks
-    /// A symbolic link whose target is not UTF-8.
-    case unreadableLink(String)
     case system(call: String, path: String, errno: Int32)
   }
 
-  /// Walks from "/" over the root to what the path names, as path_resolution(7) does, name by name.
+  /// Walks from "/" over the root to what the path names (`PathWalk`).
   ///
-  /// `watch` is called with every name *before* it is looked up: a change is then either seen by the look-up or
-  /// reported to the watcher, never neither. The names of the root's own path are among them, so a root that is
-  /// a symbolic link (`current -> releases/42`) may be flipped. Symbolic links are followed wherever they lead: a
-  /// caller that must stay below the root opens the file with openat2(2) and RESOLVE_BENEATH.
+  /// `watch` is called with every name before it is looked up. The names of the root's own path are among them, so a
+  /// root that is a symbolic link (`current -> releases/42`) may be flipped. Symbolic links are followed wherever they
+  /// lead.
   ///
   /// - Parameter root: absolute path of the document root.
-  /// - Throws: `WalkError`, and whatever `watch` throws.
+  /// - Throws: what `PathWalk.follow` throws, and `WalkError`.
   func resolve(below root: String, watch: (NameDependency) throws -> Void) throws -> Resolution {
     precondition(root.hasPrefix("/"), "the document root must be an absolute path")
-    var pending = Array((root.split(separator: "/").map(String.init) + names).reversed())
-    var directory = "/"
-    var links = 0
-    var status = try FileMetadata.ofLink(at: "/")
-    while let name = pending.popLast() {
-      if name == "." { continue }
-      if name == ".." {
-        // `directory` has no symbolic links in it, so its parent is the text before its last slash.
-        directory = Self.parent(of: directory)
-        status = try FileMetadata.ofLink(at: directory)
-        continue
+    return try withoutActuallyEscaping(watch) { watch in
+      var walk = PathWalk(watch: watch)
+      do {
+        try walk.follow(PathWalk.names(root.utf8) + names.map { Array($0.utf8) })
+      } catch DocumentRootRefusal.notFound {
+        return .missing
       }
-      try watch(NameDependency(directory: directory, name: name))
-      let path = directory == "/" ? "/" + name : directory + "/" + name
-      guard let found = try FileMetadata.ofLinkIfAny(at: path) else { return .missing }
-      status = found
-      if found.isDirectory {
-        directory = path
-      } else if found.isSymbolicLink {
-        links += 1
-        if links > ServerLimits.symbolicLinksMax { throw WalkError.tooManyLinks }
-        guard let target = try Self.readLink(path) else { return .missing }
-        if target.hasPrefix("/") { directory = "/" }
-        pending.append(contentsOf: target.split(separator: "/").map(String.init).reversed())
-        // A link to "/" alone adds no name: what it names is the directory itself.
-        status = try FileMetadata.ofLink(at: directory)
-      } else {
-        return pending.isEmpty && !endsInSlash ? .found(path: path, status: found) : .missing
+      // The walk has reported the name as UTF-8.
+      let path = String(decoding: walk.absolutePath, as: UTF8.self)
+      guard let status = try FileMetadata.ofLinkIfAny(at: path), status.isDirectory || !endsInSlash else {
+        return .missing
       }
+      return .found(path: path, status: status)
     }
-    return .found(path: directory, status: status)
-  }
-
-  private static func parent(of directory: String) -> String {
-    guard let slash = directory.lastIndex(of: "/"), slash != directory.startIndex else { return "/" }
-    return String(directory[..<slash])
-  }
-
-  /// The target of a symbolic link; `nil` when it is gone or no longer one.
-  private static func readLink(_ path: String) throws -> String? {
-    try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(PATH_MAX)) { buffer in
-      let length = path.withCString { name in
-        buffer.withMemoryRebound(to: CChar.self) { Glibc.readlink(name, $0.baseAddress!, $0.count) }
-      }
-      if length < 0 {
-        if errno == ENOENT || errno == EINVAL || errno == ENOTDIR { return nil }
-        throw WalkError.system(call: "readlink", path: path, errno: errno)
-      }
-      guard let target = String(validating: buffer[..<length], as: UTF8.self), !target.isEmpty else {
-        throw WalkError.unreadableLink(path)
-      }
-      return target
-    }
-  }
-}
-
-/// How a walk looks at files, and whether they have been left alone.
-extension FileMetadata {
-  /// lstat(2).
-  static func ofLink(at path: String) throws -> FileMetadata {
-    guard let status = try ofLinkIfAny(at: path) else {
-      throw WatchedPath.WalkError.system(call: "lstat", path: path, errno: ENOENT)
-    }
-    return status
-  }
-
-  /// lstat(2); `nil` when there is no such file.
-  static func ofLinkIfAny(at path: String) throws -> FileMetadata? {
-    var status = stat()
-    if lstat(path, &status) == 0 { return FileMetadata(status) }
-    if errno == ENOENT || errno == ENOTDIR { return nil }
-    throw WatchedPath.WalkError.system(call: "lstat", path: path, errno: errno)
-  }
-
-  /// fstat(2).
-  static func of(descriptor: Int32) throws -> FileMetadata {
-    var status = stat()
-    if fstat(descriptor, &status) == 0 { return FileMetadata(status) }
-    throw WatchedPath.WalkError.system(call: "fstat", path: "", errno: errno)
-  }
-
-  /// How the file's last change relates to `ServerLimits.quiet_ms`.
-  enum Quiet: Equatable {
-    case quiet
-    case notYet(retryAfter_ms: Int)
-    /// Dated more than the quiet time ahead of the clock: waiting does not help.
-    case inFuture
-  }
-
-  /// - Parameter now_ns: CLOCK_REALTIME.
-  func quiet(now_ns: Int = QuietFiles.clock_ns(CLOCK_REALTIME)) -> Quiet {
-    let age_ms = (now_ns - max(modified_ns, changed_ns)) / 1_000_000
-    if age_ms >= ServerLimits.quiet_ms { return .quiet }
-    if age_ms < -ServerLimits.quiet_ms { return .inFuture }
-    return .notYet(retryAfter_ms: ServerLimits.quiet_ms - age_ms + 1)
   }
 }

@@ -82,17 +82,19 @@ struct FileStore {
     var file = try root.open(parsed)
     for attempt in 1...ServerLimits.readAttemptsMax {
       guard file.metadata.size <= ServerLimits.cachedFileBytesMax else {
-        return .large(file, FileResponse(name: name, metadata: file.metadata))
+        let hasValidators = root.quiet.hasTellingTimes(file.metadata)
+        return .large(file, FileResponse(name: name, metadata: file.metadata, hasValidators: hasValidators))
       }
       let body = try file.descriptor.read(file.metadata.size)
       let after = try file.descriptor.metadata()
       let isWhole = after == file.metadata && body.count == file.metadata.size
       if isWhole || attempt == ServerLimits.readAttemptsMax {
         let response = FileResponse(
-          name: name, metadata: file.metadata, hasValidators: isWhole, contentLength: body.count)
+          name: name, metadata: file.metadata, hasValidators: isWhole && root.quiet.hasTellingTimes(file.metadata),
+          contentLength: body.count)
         let small = CachedFile(path: path, response: response, body: body, checked_ns: now_ns)
-        // A file written moments ago may change again without showing it: answered, not kept.
-        if isWhole, root.quiet.wait_ms(file.metadata) == 0 {
+        // A file written moments ago, or mapped for writing, may change again without showing it: answered, not kept.
+        if isWhole, (try? root.quiet.require(file.metadata, of: file.descriptor.number)) != nil {
           files.insert(hash, small, cost: small.cost)
         } else {
           files.remove(hash)

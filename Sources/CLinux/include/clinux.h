@@ -1,8 +1,9 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 // Declarations Swift cannot import: syscall(2) is variadic, the C library has no openat2(2), its Swift module
-// leaves out statfs(2) and setfsuid(2), and O_PATH is behind _GNU_SOURCE.
+// leaves out statfs(2) and setfsuid(2), and O_PATH, F_SETLEASE and statx(2) are behind _GNU_SOURCE.
 #include <linux/openat2.h>
+#include <linux/stat.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -13,6 +14,22 @@
 #undef O_PATH
 #endif
 static const int O_PATH = 010000000;
+
+// include/uapi/linux/fcntl.h: F_LINUX_SPECIFIC_BASE + 0.
+#ifdef F_SETLEASE
+#undef F_SETLEASE
+#endif
+static const int F_SETLEASE = 1024;
+
+// include/uapi/linux/fcntl.h.
+static const int clinux_at_fdcwd = -100;
+static const int clinux_at_symlink_nofollow = 0x100;
+static const int clinux_at_empty_path = 0x1000;
+static const int clinux_at_statx_force_sync = 0x2000;
+
+static inline int clinux_statx(int directory, const char *path, int flags, struct statx *status) {
+  return (int)syscall(SYS_statx, directory, path, flags, STATX_BASIC_STATS, status);
+}
 
 static inline int clinux_openat2(int directory, const char *path, const struct open_how *how) {
   return (int)syscall(SYS_openat2, directory, path, how, sizeof(*how));

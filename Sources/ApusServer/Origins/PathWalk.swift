@@ -1,12 +1,13 @@
 import Glibc
 
 /// Follows a path name by name, symbolic links by hand, as path_resolution(7) does, and reports every name before it
-/// looks it up. What results is the path without symbolic links.
+/// looks it up: a change is then either seen by the look-up or reported to the watcher, never neither. What results is
+/// the path without symbolic links.
 ///
 /// The kernel's own lookup cannot report the names it passes, and a change to any of them (a parent renamed, a link
-/// turned) changes what the path means. Safety does not rest on this walk: the file is opened by openat2(2) along the
-/// resulting path without following any link.
-struct DocumentRootWalk {
+/// turned) changes what the path means. Safety does not rest on this walk: symbolic links are followed wherever they
+/// lead, and the file is opened by openat2(2) along the resulting path without following any link.
+struct PathWalk {
   /// Names of the real path walked so far, from the root of the file system.
   private(set) var real: [[UInt8]] = []
   private var linksLeft = ServerLimits.symbolicLinksMax
@@ -15,12 +16,15 @@ struct DocumentRootWalk {
   init(watch: ((NameDependency) throws -> Void)?) { self.watch = watch }
 
   /// Walks on from where the walk stands.
+  ///
+  /// - Throws: `DocumentRootRefusal`, `OriginRefusal` for a name nobody can watch, and whatever `watch` throws.
   mutating func follow(_ names: [[UInt8]]) throws {
     // The names still to walk, the next one last: a link's target goes on top.
     var pending = Array(names.reversed())
     while let name = pending.popLast() {
       if name.isEmpty || name.elementsEqual(".".utf8) { continue }
       if name.elementsEqual("..".utf8) {
+        // No symbolic link is left in what was walked, so its parent is what was walked before.
         _ = real.popLast()
         continue
       }
@@ -33,14 +37,15 @@ struct DocumentRootWalk {
         try watch(NameDependency(directory: directoryText, name: nameText))
       }
       let separator: [UInt8] = real.isEmpty ? [] : [UInt8(ascii: "/")]
-      guard let target = try DocumentRootWalk.readLink(directory + separator + name) else {
+      guard let target = try PathWalk.readLink(directory + separator + name) else {
         real.append(name)
         continue
       }
+      // As ELOOP of path_resolution(7).
       guard linksLeft > 0 else { throw DocumentRootRefusal.notFound }
       linksLeft -= 1
       if target.first == UInt8(ascii: "/") { real.removeAll() }
-      pending += DocumentRootWalk.names(target).reversed()
+      pending += PathWalk.names(target).reversed()
     }
   }
 
