@@ -97,8 +97,8 @@ let package = Package(
         "ApusServer", "BPF", "apus", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "CTestSupport", path: "Tests/CTestSupport"),
-    .target(name: "TestSupport", dependencies: ["BPF", "CTestSupport"], path: "Tests/TestSupport"),
-    .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "apus"]),
+    .target(name: "TestSupport", dependencies: ["BPF", "CBPF", "CTestSupport"], path: "Tests/TestSupport"),
+    .testTarget(name: "EndToEndTests", dependencies: ["KernelTestSupport", "TestSupport", "apus"]),
     .target(name: "Conformance", dependencies: ["KernelTestSupport"], path: "Tests/Conformance"),
     .testTarget(
       name: "ConformanceTests",

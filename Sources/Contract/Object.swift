@@ -62,9 +62,44 @@ public struct ObjectRecord: Sendable, BitwiseCopyable {
   )
   /// Ones' complement sum of the body as if it began at an even offset, folded, as the heads' are.
   public var bodyChecksum: UInt16 = 0
-  public var reserved: (UInt16, UInt16, UInt16) = (0, 0, 0)
+  /// Bits of `RecordFlag`.
+  public var flags: UInt16 = 0
+  /// CLOCK_REALTIME second from which Age counts, with `RecordFlag.hasAge`.
+  public var ageBase_s: UInt32 = 0
   public init() {}
 
   public static var byteCount: Int { 64 }
   public static var pathOffset: Int { 64 }
+}
+
+/// What is special about an object.
+public enum RecordFlag {
+  /// Every head ends in an Age whose value the kernel part fills in (`AgeSlot`).
+  public static var hasAge: UInt16 { 1 }
+  /// The server behind answers a request of HTTP/1.1 that says `Connection: keep-alive` with another head than one that
+  /// only means it: such a request is handed over.
+  public static var keepAliveDiffers: UInt16 { 2 }
+}
+
+/// The value of an Age (RFC 9111 section 5.1) in a head that was stored before the age was known: eight places, the
+/// number at their right, spaces before it. White space before a value means nothing, and overwriting in place is what
+/// RFC 9110 section 5.6.3 has it for.
+public enum AgeSlot {
+  public static var length: Int { 8 }
+  /// The slot ends where the last field line of the head does: before its line end and the empty line.
+  public static var bytesBehind: Int { 4 }
+  public static var age_s_max: UInt32 { 99_999_999 }
+
+  /// The eight bytes, the first in the lowest byte.
+  @inline(__always) public static func text(age_s: UInt32) -> UInt64 {
+    var rest = age_s > age_s_max ? age_s_max : age_s
+    var word: UInt64 = 0
+    for place in 0..<8 {
+      let byte: UInt32 = rest == 0 && place != 0 ? 0x20 : 0x30 &+ rest % 10
+      // The last digit comes first, and belongs into the highest byte.
+      word |= UInt64(byte) &<< UInt64(56 &- place &* 8)
+      rest /= 10
+    }
+    return word
+  }
 }

@@ -99,6 +99,10 @@ public struct HeadBuffer {
   @inline(__always) public var isPersistent: Bool {
     minorVersion == 1 ? connectionOption != ConnectionOption.close : connectionOption == ConnectionOption.keepAlive
   }
+  /// HTTP/1.1 persists by itself; who says so may get an answer that says so, too.
+  @inline(__always) public var saysKeepAliveNeedlessly: Bool {
+    minorVersion == 1 && connectionOption == ConnectionOption.keepAlive
+  }
   /// The variant of an object that answers this request.
   @inline(__always) public var variant: Int {
     (minorVersion == 1 ? 0 : 2) &+ (isPersistent ? 0 : 1)

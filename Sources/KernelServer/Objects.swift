@@ -16,6 +16,8 @@ struct Record {
   @inline(__always) var bodyOffset: Int { Int(bytes.word16(20)) }
   @inline(__always) var bodyLength: UInt16 { bytes.word16(22) }
   @inline(__always) var bodyChecksum: UInt16 { bytes.word16(56) }
+  @inline(__always) var flags: UInt16 { bytes.word16(58) }
+  @inline(__always) var ageBase_s: UInt32 { bytes.word32(60) }
   @inline(__always) func variant(_ index: Int) -> Variant { Variant(base: bytes + (24 &+ (index & 3) &* 8)) }
   @inline(__always) var currentGeneration: UInt32 { bytes.word32(0) }
   @inline(__always) func touch(_ second: UInt32) {

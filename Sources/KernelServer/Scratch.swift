@@ -13,6 +13,8 @@ struct Scratch {
   @inline(__always) var headers: UnsafeMutableRawPointer { base + 2304 }
   @inline(__always) var options: UnsafeMutableRawPointer { base + 2432 }
   @inline(__always) var hostKey: UnsafeMutableRawPointer { base + 2504 }
+  /// The value of an Age; in the place of the Host, which has been looked up by then.
+  @inline(__always) var ageText: UnsafeMutablePointer<UInt64> { hostKey.assumingMemoryBound(to: UInt64.self) }
   @inline(__always) var missEvent: UnsafeMutableRawPointer { base + 2568 }
   /// The second miss events are being counted in, and how many there were.
   @inline(__always) var missSecond: UnsafeMutablePointer<UInt64> {

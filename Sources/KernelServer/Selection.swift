@@ -8,7 +8,8 @@ enum Selection {
   /// over, for the reason in the scratch memory.
   @inline(__always) static func form(of record: Record, for scratch: Scratch) -> UInt16? {
     let variant = scratch.head.variant
-    if record.variant(variant).headLength == 0 {
+    let isRefused = record.flags & RecordFlag.keepAliveDiffers != 0 && scratch.head.saysKeepAliveNeedlessly
+    if record.variant(variant).headLength == 0 || isRefused {
       scratch.reason.pointee = HandoverReason.variant.rawValue
       return nil
     }
@@ -40,5 +41,6 @@ struct Answer {
     bodyChecksum = record.bodyChecksum
   }
 
+  @inline(__always) var hasAge: Bool { record.flags & RecordFlag.hasAge != 0 }
   @inline(__always) var length: UInt32 { UInt32(headLength) &+ UInt32(bodyLength) }
 }

@@ -1,5 +1,6 @@
 import BPFKernel
 import Contract
+import HTTPHead
 import KernelSockets
 import Wire
 
@@ -11,7 +12,11 @@ extension Server {
     if stored.pointee.state == ConnectionState.handedOver { return proceedHandedOver(stored) }
     guard loadPayload(), isChecksumRight() else { return .done(drop(.checksum)) }
     connection = stored.pointee
-    let arrival = scratch.connection.pointee.arrive(segment)
+    var arrival = scratch.connection.pointee.arrive(segment)
+    if arrival == .request && isEmptyLine {
+      scratch.connection.pointee.receiveNext = segment.end
+      arrival = .acknowledge
+    }
     // So long a payload is not verified here. The kernel verifies what it is given; on anything else nothing is built.
     if !isPayloadLoaded && arrival != .request { return .done(drop(.outOfOrder)) }
     switch arrival {
@@ -39,6 +44,13 @@ extension Server {
     case .unacknowledged: return .done(drop(.unacknowledged))
     case .untimely: return .done(drop(.untimely))
     }
+  }
+
+  /// An empty line between two requests, in a segment of its own: RFC 9112 section 2.2 has servers ignore it. Handed
+  /// over it would come first on the connection's new owner, and some ignore it only where they have answered something.
+  @inline(__always) private var isEmptyLine: Bool {
+    segment.payloadLength == 2 && UnsafeRawPointer(scratch.head.base).word16(0) == 0x0a0d
+      && scratch.connection.pointee.answered != 0 && !segment.flags.has(TCPFlags.fin)
   }
 
   /// The connection was given to a listener: as soon as its socket is there, all is the kernel's. Until then (the

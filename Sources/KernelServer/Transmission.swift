@@ -80,6 +80,8 @@ struct PartWriter {
     guard let date = Date(UInt64(connection.responseSecond)), headLength | bodyLength != 0 else { return false }
     let bodyStart = scratch.part.pointee.offset &- (headLength != 0 ? 0 : UInt32(answer.headLength))
     let body = answer.bodyOffset &+ Int(bodyStart & (Transmission.copyBytesMax &- 1))
+    // Of the second of the response, which its connection keeps: whatever is sent again has the same Age.
+    if answer.hasAge { AgeText.write(connection.responseSecond, base_s: record.ageBase_s, to: scratch.ageText) }
     let start = writeHeaders(answer, date, body: body)
     guard start != 0 else { return false }
     let bytes = UnsafeRawPointer(record.base)
@@ -89,6 +91,12 @@ struct PartWriter {
       if answer.dateOffset != 0 {
         let offset = start &+ UInt32(answer.dateOffset)
         guard packet.store(offset, from: date.text, length: UInt32(DateEntry.textLength)) else { return false }
+      }
+      if answer.hasAge {
+        let offset = start &+ length &- UInt32(AgeSlot.bytesBehind &+ AgeSlot.length)
+        guard packet.store(offset, from: UnsafeRawPointer(scratch.ageText), length: UInt32(AgeSlot.length)) else {
+          return false
+        }
       }
     }
     if bodyLength != 0 {
@@ -147,9 +155,30 @@ struct PartWriter {
     if headLength != 0 {
       sum.add(answer.headChecksum)
       if answer.dateOffset != 0 { sum.add(date.checksum, atOdd: answer.dateOffset & 1 != 0) }
+      // The slot begins at an even place where the head has an even length.
+      if answer.hasAge { sum.add(AgeText.sum(scratch.ageText), atOdd: headLength & 1 != 0) }
     }
     let isWhole = scratch.bodyLength.stored == answer.bodyLength
     sum.add(isWhole ? answer.bodyChecksum : Phases.sumBody(from: body, scratch), atOdd: headLength & 1 != 0)
+    return sum.folded
+  }
+}
+
+/// The value of an Age, made for one response.
+enum AgeText {
+  /// A function of its own: when it returns, the verifier forgets the digits.
+  @inline(never) static func write(_ second: UInt32, base_s: UInt32, to text: UnsafeMutablePointer<UInt64>) {
+    let age_s = second &- base_s
+    // A clock that was set back: the daemon drops such objects, and until then they are as new.
+    text.pointee = AgeSlot.text(age_s: age_s >> 31 != 0 ? 0 : age_s)
+  }
+
+  /// Sum of the text as if it began at an even offset.
+  @inline(__always) static func sum(_ text: UnsafeMutablePointer<UInt64>) -> UInt16 {
+    let word = text.pointee
+    var sum = Checksum()
+    sum.add(UInt32(truncatingIfNeeded: word))
+    sum.add(UInt32(truncatingIfNeeded: word >> 32))
     return sum.folded
   }
 }

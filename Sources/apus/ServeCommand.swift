@@ -109,7 +109,7 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   /// As dev_valid_name (net/core/dev.c) has it: at most IFNAMSIZ - 1 bytes, no slash, colon or space.
-  private static func isInterfaceName(_ name: String) -> Bool {
+  static func isInterfaceName(_ name: String) -> Bool {
     !name.isEmpty && name.utf8.count < 16 && name != "." && name != ".."
       && !name.contains { $0 == "/" || $0 == ":" || $0.isWhitespace }
   }

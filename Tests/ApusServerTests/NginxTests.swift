@@ -86,9 +86,19 @@ final class Nginx {
     _ = try compose("/a.css", nginx)
   }
 
-  @Test func fieldsThatExpireAreLeftToNginx() throws {
+  @Test func fieldsThatExpireAreKeptWithTheirDateAnAgeAndAnEnd() throws {
     guard let nginx = try Nginx.start(root: root.path, options: "expires 1h;") else { return }
-    #expect(throws: OriginRefusal.notStorable("it has expires")) { try compose("/a.css", nginx) }
+    let before_ns = MonotonicClock.now_ns()
+    let object = try compose("/a.css", nginx)
+    let expires_ns = try #require(object.expires_ns)
+    #expect((before_ns + 3_590_000_000_000...before_ns + 3_620_000_000_000).contains(expires_ns))
+    #expect(object.ageBase_s != nil && !object.keepAliveDiffers)
+    for head in object.heads {
+      let bytes = try #require(head).bytes
+      let text = String(decoding: AgeField.removed(from: bytes), as: UTF8.self)
+      #expect(AgeField.ends(bytes) && !text.contains("Age: "))
+      #expect(text.contains("\r\nExpires: ") && text.contains("\r\nDate: ") && head!.dateOffset == nil)
+    }
   }
 
   /// The whole way: miss, fill, answer, change, miss, fill.

@@ -15,9 +15,26 @@ import Testing
     #expect(try purge("--all", "--admin", "/x") == [.all])
   }
 
+  @Test func `what attach asks for`() throws {
+    let command = try Apus.parseAsRoot([
+      "attach", "127.0.0.1:8080", "--root", "/srv", "--ttl", "60", "--interface", "lo", "--interface", "eth0",
+      "--admin",
+      "/x", "--cache-size", "1M",
+    ])
+    let options = try #require(command as? AttachCommand).options
+    #expect(options.address.description == "127.0.0.1:8080" && options.root == "/srv" && options.ttl_s == 60)
+    #expect(options.interfaces == ["lo", "eth0"] && options.adminPath == "/x" && options.cacheBytes == 1 << 20)
+    let plain = try #require(try Apus.parseAsRoot(["attach", "127.0.0.1:80"]) as? AttachCommand).options
+    #expect(plain.root == nil && plain.ttl_s == nil && plain.interfaces.isEmpty && plain.adminPath == nil)
+  }
+
   @Test(arguments: [
     ["purge"], ["purge", "--prefix"], ["purge", "--all", "/a"], ["purge", "--all", "--prefix"], ["purge", "a.css"],
     ["status", "surplus"], ["status", "--admin"], ["doctor", "--json"], ["frobnicate"], ["top"], ["attach", ":80"],
+    ["attach"], ["attach", "127.0.0.1"],
+    ["attach", "127.0.0.1:80", "--ttl", "0"], ["attach", "127.0.0.1:80", "--ttl", "soon"],
+    ["attach", "127.0.0.1:80", "--root", ""], ["attach", "127.0.0.1:80", "--interface", "a/b"],
+    ["attach", "127.0.0.1:80", "--interface", "lo", "--interface", "lo"], ["attach", "127.0.0.1:80", "surplus"],
     ["--frobnicate"],
   ])
   func `wrong usage`(arguments: [String]) throws {

@@ -65,6 +65,8 @@ extension KernelPart {
       #expect(MemoryLayout<ObjectRecord>.offset(of: \.bodyOffset) == 20)
       #expect(MemoryLayout<ObjectRecord>.offset(of: \.bodyLength) == 22)
       #expect(MemoryLayout<ObjectRecord>.offset(of: \.variants) == 24)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.flags) == 58)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.ageBase_s) == 60)
       #expect(MemoryLayout<Control>.offset(of: \.heartbeat_ns) == 0, "the heartbeat is stored as the first word")
       #expect(MissEvent.pathOffset - MissEvent.hostOffset == Limits.hostBytesMax + 1)
       #expect(MissEvent.byteCount - MissEvent.pathOffset == Limits.pathBytesMax + 1)

@@ -9,6 +9,9 @@ struct StoredObject {
   var heads: [[UInt8]?]
   var body: [UInt8]
   var generation: UInt32 = 2
+  /// Bits of `RecordFlag`.
+  var flags: UInt16 = 0
+  var ageBase_s: UInt32 = 0
 
   /// Stands where the Date value will.
   static let datePlace = [UInt8](repeating: 0x23, count: DateEntry.textLength)
@@ -74,6 +77,8 @@ struct StoredObject {
     header.bodyOffset = UInt16(ObjectRecord.byteCount + content.count)
     header.bodyLength = UInt16(body.count)
     header.bodyChecksum = InternetChecksum.sum(body).bigEndian
+    header.flags = flags
+    header.ageBase_s = ageBase_s
     return withUnsafeBytes(of: header) { Array($0) } + content + body
   }
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A running `apus serve`.
+/// A running `apus serve` or `apus attach`.
 public final class ApusProcess: StoppableServer {
   /// The first line of its standard output.
   public let readyLine: String
@@ -28,26 +28,43 @@ public final class ApusProcess: StoppableServer {
   ///   - arguments: further ones.
   ///   - commandPrefix: put before the command.
   ///   - binary: the `apus` to run.
-  public init(
+  public convenience init(
     in network: TestNetwork, root: String, port: UInt16 = 80, mode: String = "kernel", backendPort: UInt16? = nil,
     arguments: [String] = [], commandPrefix: [String] = [], binary: String = ApusProcess.binary
+  ) throws {
+    var command = ["serve", root, "--listen", "\(network.serverAddress):\(port)", "--mode", mode]
+    if let backendPort { command += ["--backend", "\(network.serverAddress):\(backendPort)"] }
+    try self.init(
+      in: network, command: command + arguments, ready: "apus: serving ", commandPrefix: commandPrefix, binary: binary)
+  }
+
+  /// Starts `apus attach SERVER:PORT` and waits for its ready line.
+  public convenience init(
+    in network: TestNetwork, attachedTo port: UInt16, arguments: [String] = [], binary: String = ApusProcess.binary
+  ) throws {
+    try self.init(
+      in: network, command: ["attach", "\(network.serverAddress):\(port)"] + arguments, ready: "apus: attached to ",
+      commandPrefix: [], binary: binary)
+  }
+
+  private init(
+    in network: TestNetwork, command: [String], ready: String, commandPrefix: [String], binary: String
   ) throws {
     self.binary = binary
     namespace = network.server
     directory = try ScratchDirectory("admin")
-    let admin = directory.path(of: "admin.sock")
-    var command = commandPrefix + [binary, "serve", root]
-    command += ["--listen", "\(network.serverAddress):\(port)", "--mode", mode, "--admin", admin]
-    if let backendPort { command += ["--backend", "\(network.serverAddress):\(backendPort)"] }
-    process = try namespace.start(command + arguments)
+    process = try namespace.start(
+      commandPrefix + [binary] + command + ["--admin", directory.path(of: "admin.sock")])
     network.adopt(process)
     readyLine = try process.waitForLine(beginning: "apus: ")
-    guard readyLine.hasPrefix("apus: serving ") else { throw SupportError("not ready: \(process.transcript)") }
+    guard readyLine.hasPrefix(ready) else { throw SupportError("not ready: \(process.transcript)") }
   }
+
+  public var adminPath: String { directory.path(of: "admin.sock") }
 
   /// Runs a subcommand that talks to this server: `control("purge", "--all")`.
   public func control(_ arguments: String...) throws -> CommandResult {
-    try namespace.run([binary] + arguments + ["--admin", directory.path(of: "admin.sock")], timeout_s: 10)
+    try namespace.run([binary] + arguments + ["--admin", adminPath], timeout_s: 10)
   }
 
   public func status() throws -> StatusReport {

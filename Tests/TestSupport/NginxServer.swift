@@ -23,16 +23,19 @@ public final class NginxServer: StoppableServer {
   /// - Parameters:
   ///   - root: its document root; `PUT` below `/uploads/` writes to ``upload(_:)``.
   ///   - accessLog: benchmarks do without.
+  ///   - serverLines: further lines of the server's block.
   ///   - commandPrefix: put before the command, such as `["taskset", "-c", "0"]`.
   public init(
-    in network: TestNetwork, port: UInt16 = 80, root: String, accessLog: Bool = true, commandPrefix: [String] = []
+    in network: TestNetwork, port: UInt16 = 80, root: String, accessLog: Bool = true, serverLines: String = "",
+    commandPrefix: [String] = []
   ) throws {
     self.port = port
     directory = try ScratchDirectory("nginx")
     try FileManager.default.createDirectory(
       atPath: directory.path(of: "uploads"), withIntermediateDirectories: true)
     let address = "\(network.serverAddress):\(port)"
-    let text = Self.configuration(address: address, root: root, directory: directory.path, accessLog: accessLog)
+    let text = Self.configuration(
+      address: address, root: root, directory: directory.path, accessLog: accessLog, serverLines: serverLines)
     try directory.write(text.utf8, to: "nginx.conf")
     let arguments = ["nginx", "-p", directory.path, "-c", directory.path(of: "nginx.conf")]
     process = try network.server.start(commandPrefix + arguments, environment: ["PATH": searchPathWithSbin])
@@ -43,7 +46,9 @@ public final class NginxServer: StoppableServer {
     guard up, process.poll() == nil else { throw SupportError("nginx does not answer: \(process.transcript)") }
   }
 
-  private static func configuration(address: String, root: String, directory: String, accessLog: Bool) -> String {
+  private static func configuration(
+    address: String, root: String, directory: String, accessLog: Bool, serverLines: String
+  ) -> String {
     let format = "$remote_addr $request_method $request_uri $status $connection $connection_requests"
     // The workers of a master that runs as root must read what only its owner may.
     return """
@@ -73,6 +78,7 @@ public final class NginxServer: StoppableServer {
         server {
           listen \(address) backlog=4096;
           root \(root);
+          \(serverLines)
           location /uploads/ {
             root \(directory);
             dav_methods PUT;

@@ -6,6 +6,8 @@ struct Fill: Sendable {
   var request: ObjectRequest
   /// Tries before this one.
   var attempts = 0
+  /// The object is stored, and is to be asked for anew before its end.
+  var isRenewal = false
 }
 
 /// What waits to be composed, what is tried again later, and what was refused moments ago; all of it bounded.
@@ -33,7 +35,7 @@ final class FillQueue: Sendable {
     self.clock_ns = clock_ns
   }
 
-  func offer(_ request: ObjectRequest) -> Offer {
+  func offer(_ request: ObjectRequest, isRenewal: Bool = false) -> Offer {
     let now_ns = clock_ns()
     let offer: Offer = state.withLock { state in
       if state.known.contains(request.key) { return .alreadyKnown }
@@ -43,7 +45,7 @@ final class FillQueue: Sendable {
       }
       if state.isStopped || state.waiting.count >= limits.waitingMax { return .full }
       state.known.insert(request.key)
-      state.waiting.append(Fill(request: request))
+      state.waiting.append(Fill(request: request, isRenewal: isRenewal))
       return .taken
     }
     if offer == .taken { wakeUp.signal() }
@@ -97,7 +99,9 @@ final class FillQueue: Sendable {
     let due_ns = clock_ns() + UInt64(max(1, after_ms)) * 1_000_000
     return state.withLock { state in
       guard fill.attempts + 1 < limits.attemptsMax, state.delayed.count < limits.delayedMax else { return false }
-      state.delayed.append((due_ns, Fill(request: fill.request, attempts: fill.attempts + 1)))
+      var again = fill
+      again.attempts += 1
+      state.delayed.append((due_ns, again))
       return true
     }
   }
@@ -105,9 +109,9 @@ final class FillQueue: Sendable {
   /// What is refused now may be asked for again at once.
   func forgetRefusals() { state.withLock { $0.refusedUntil_ns = [:] } }
 
-  /// Makes `next` return `nil` from now on.
-  func stop() {
+  /// Makes `next` return `nil` from now on, for so many threads that may be waiting.
+  func stop(threads: Int = 1) {
     state.withLock { $0.isStopped = true }
-    wakeUp.signal()
+    for _ in 0..<threads { wakeUp.signal() }
   }
 }

@@ -4,6 +4,9 @@ import Synchronization
 
 /// The limits of the filler.
 struct FillerLimits: Sendable {
+  /// Objects composed at a time. A file is read in no time, a server may take its time for one answer while others
+  /// wait.
+  var threads = 1
   /// Objects that wait to be composed; further misses are dropped and counted. The next miss asks again.
   var waitingMax = 1024
   /// Objects tried again later.
@@ -30,6 +33,10 @@ struct FillerStatistics: Sendable, Equatable {
   var putOff = 0
   /// Not worth storing, by the origin's word.
   var notStorable = 0
+  /// Asked for once, and not again for a while.
+  var seenOnce = 0
+  /// Stored objects that were stored anew before their end.
+  var renewed = 0
   /// Not admitted by a full store.
   var notAdmitted = 0
   /// Everything else: the origin failed, a name cannot be watched, the object breaks a limit.
@@ -38,7 +45,7 @@ struct FillerStatistics: Sendable, Equatable {
 
 /// Composes the objects that were missed, and stores them.
 ///
-/// One thread of its own asks the origin: reading files and asking a server block.
+/// Threads of its own ask the origin: reading files and asking a server block.
 final class Filler: Sendable {
   private let store: ObjectStore
   private let watcher: ChangeWatcher
@@ -46,13 +53,20 @@ final class Filler: Sendable {
   private let queue: FillQueue
   private let limits: FillerLimits
   private let logger: Logger
+  private let admission: Admission?
+  private let expiry: ExpirySchedule?
   private let counts = Mutex(FillerStatistics())
-  private let thread = Mutex<DedicatedThread?>(nil)
+  private let threads = Mutex<[DedicatedThread]>([])
 
+  /// - Parameters:
+  ///   - admission: who may be composed; `nil`: whatever is asked for.
+  ///   - expiry: told the ends of what is stored; `nil` for an origin whose objects have none.
   init(
     store: ObjectStore, watcher: ChangeWatcher, origin: any Origin, limits: FillerLimits = FillerLimits(),
-    logger: Logger = Logger(label: "apus.filler")
+    admission: Admission? = nil, expiry: ExpirySchedule? = nil, logger: Logger = Logger(label: "apus.filler")
   ) {
+    self.admission = admission
+    self.expiry = expiry
     self.store = store
     self.watcher = watcher
     self.origin = origin
@@ -62,20 +76,23 @@ final class Filler: Sendable {
   }
 
   func start() {
-    thread.withLock { thread in
-      precondition(thread == nil, "a filler is started once")
-      thread = DedicatedThread(name: "apus-fill") {
-        while let fill = self.queue.next() { self.compose(fill) }
+    threads.withLock { threads in
+      precondition(threads.isEmpty, "a filler is started once")
+      for _ in 0..<limits.threads {
+        threads.append(
+          DedicatedThread(name: "apus-fill") {
+            while let fill = self.queue.next() { self.compose(fill) }
+          })
       }
     }
   }
 
-  /// Returns when the object at work is done with; the origin's own timeouts bound that.
+  /// Returns when the objects at work are done with; the origin's own timeouts bound that.
   func stop() {
-    queue.stop()
-    thread.withLock { thread in
-      thread?.join()
-      thread = nil
+    threads.withLock { threads in
+      queue.stop(threads: threads.count)
+      for thread in threads { thread.join() }
+      threads = []
     }
   }
 
@@ -85,7 +102,17 @@ final class Filler: Sendable {
   func miss(_ request: ObjectRequest) {
     count(\.misses)
     guard store.noteMiss(request.key) else { return count(\.notAdmitted) }
-    switch queue.offer(request) {
+    if let admission, !admission.admits(request.key) { return count(\.seenOnce) }
+    offer(request, isRenewal: false)
+  }
+
+  /// Asks for stored objects anew. Returns at once.
+  func renew(_ requests: [ObjectRequest]) {
+    for request in requests { offer(request, isRenewal: true) }
+  }
+
+  private func offer(_ request: ObjectRequest, isRenewal: Bool) {
+    switch queue.offer(request, isRenewal: isRenewal) {
     case .taken: break
     case .alreadyKnown, .refusedRecently: count(\.deduplicated)
     case .full: count(\.dropped)
@@ -121,14 +148,23 @@ final class Filler: Sendable {
   private func compose(_ fill: Fill) {
     let ticket = store.begin(fill.request.key)
     do {
-      let object = try origin.compose(fill.request) { try watcher.watch($0, for: ticket) }
+      let object = try ask(fill, ticket)
+      expiry?.prepare(fill.request, expires_ns: object.expires_ns)
       try commit(ticket, object)
-      count(\.stored)
+      expiry?.confirm(fill.request, expires_ns: object.expires_ns)
+      count(fill.isRenewal ? \.renewed : \.stored)
       queue.finish(fill)
     } catch {
       store.abandon(ticket)
       settle(fill, error)
     }
+  }
+
+  private func ask(_ fill: Fill, _ ticket: FillTicket) throws -> ComposedObject {
+    if fill.isRenewal, let stored = store.read(fill.request.key) {
+      return try origin.renew(fill.request, stored: stored) { try watcher.watch($0, for: ticket) }
+    }
+    return try origin.compose(fill.request) { try watcher.watch($0, for: ticket) }
   }
 
   private func commit(_ ticket: FillTicket, _ object: ComposedObject) throws(StoreRefusal) {
@@ -148,7 +184,10 @@ final class Filler: Sendable {
     switch error {
     case OriginRefusal.notQuiet(let retryAfter_ms): putOff(fill, after_ms: retryAfter_ms)
     case StoreRefusal.invalidated: putOff(fill, after_ms: ServerLimits.quiet_ms)
-    case OriginRefusal.notStorable(let reason): refuse(fill, \.notStorable, reason)
+    case OriginRefusal.notStorable(let reason):
+      // A newer answer, and not one to be kept: the older one is no longer what the server says.
+      if fill.isRenewal { store.remove(fill.request.key) }
+      refuse(fill, \.notStorable, reason)
     case StoreRefusal.notAdmitted: refuse(fill, \.notAdmitted, "the store is full")
     default: refuse(fill, \.failed, "\(error)")
     }

@@ -174,6 +174,19 @@ final class ObjectStore: Sendable {
 
   func contains(_ key: ObjectKey) -> Bool { state.withLock { $0.contains(key) } }
 
+  /// Whether there is an object of the key, or a ticket for one.
+  func isKnown(_ key: ObjectKey) -> Bool { state.withLock { $0.isKnown(key) } }
+
+  /// CLOCK_MONOTONIC seconds of the last answer, or of storing it.
+  func lastHit_s(_ key: ObjectKey) -> UInt32? {
+    state.withLock { state in state.object(key).map { state.lastHit_s($0) } }
+  }
+
+  /// The object as it was stored, but for the end of its freshness.
+  func read(_ key: ObjectKey) -> ComposedObject? {
+    state.withLock { state in state.object(key).map { Record.read(state.memory.arena + $0.offset) } }
+  }
+
   var statistics: StoreStatistics {
     state.withLock { state in
       var statistics = state.statistics

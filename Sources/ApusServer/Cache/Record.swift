@@ -48,6 +48,11 @@ struct Record {
     header.bodyOffset = UInt16(byteCount)
     header.bodyLength = UInt16(object.body.count)
     header.bodyChecksum = Self.checksum(object.body)
+    if object.keepAliveDiffers { header.flags |= RecordFlag.keepAliveDiffers }
+    if let ageBase_s = object.ageBase_s {
+      header.flags |= RecordFlag.hasAge
+      header.ageBase_s = ageBase_s
+    }
     content += object.body
   }
 
@@ -60,6 +65,7 @@ struct Record {
       if head.bytes.count + object.body.count > Limits.responseBytesMax { throw .tooLarge }
       // Zero says "no Date" in the record; a Date value cannot begin there anyway.
       if let date = head.dateOffset, date < 1 || date + DateEntry.textLength > head.bytes.count { throw .malformed }
+      if object.ageBase_s != nil && !AgeField.ends(head.bytes) { throw .malformed }
     }
   }
 
@@ -74,6 +80,7 @@ struct Record {
     return variant
   }
 
+  /// Without what the kernel part fills in.
   private static func checksum(_ head: ComposedObject.Head) -> UInt16 {
     var bytes = head.bytes
     if let date = head.dateOffset {

@@ -244,4 +244,9 @@ struct StoreState {
   }
 
   func contains(_ key: ObjectKey) -> Bool { numbers[key] != nil }
+
+  /// Whether there is an object of the key, or may soon be.
+  func isKnown(_ key: ObjectKey) -> Bool { contains(key) || fills.values.contains(key) }
+
+  func object(_ key: ObjectKey) -> Object? { numbers[key].flatMap { objects[$0] } }
 }

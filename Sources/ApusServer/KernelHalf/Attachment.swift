@@ -93,18 +93,20 @@ final class Attachment: Sendable {
     for address in listen {
       for local in all where address.isWildcard || address.address == local.address {
         let key = ListenerKey(address: local.address.bigEndian, port: address.port.bigEndian)
-        let behind = backend ?? ListenAddress(address: local.address, port: address.port)
+        var behind = backend ?? ListenAddress(address: local.address, port: address.port)
+        if behind.isWildcard { behind.address = local.address }
+        // The built-in server, or a server Apus is attached to.
+        let isOwn = behind.address == local.address && behind.port == address.port
         listeners[key] = Listener(
-          backendAddress: (behind.isWildcard ? local.address : behind.address).bigEndian,
-          backendPort: behind.port.bigEndian,
-          flags: flags, defaultSite: 0)
+          backendAddress: behind.address.bigEndian, backendPort: behind.port.bigEndian,
+          flags: flags | (isOwn ? Listener.ownAddress : 0), defaultSite: 0)
       }
     }
     return listeners
   }
 
   private var flags: UInt16 {
-    (backend == nil ? Listener.ownAddress : Listener.siteByHost)
+    (backend == nil ? 0 : Listener.siteByHost)
       | (clients.allowed.isEmpty ? 0 : Listener.onlyAllowed) | (clients.denied.isEmpty ? 0 : Listener.notDenied)
   }
 }

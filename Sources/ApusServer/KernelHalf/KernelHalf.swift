@@ -10,6 +10,7 @@ final class KernelHalf: Service {
   let store: ObjectStore
   let filler: Filler
   let attachment: Attachment
+  private let heartbeat: Heartbeat
   private let watcher: ChangeWatcher
   private let reader: MissReader
 
@@ -19,12 +20,23 @@ final class KernelHalf: Service {
   private static let drainGrace_ms = 2000
   private static let drainStep = Duration.milliseconds(50)
 
+  /// Objects of a server behind that are learned at a time: one answer that does not come holds up no others.
+  private static let backendThreads = 4
+
   /// Loads the kernel part; nothing is attached yet.
-  init(_ options: ServeOptions, origin: any Origin, logger: Logger) throws {
+  ///
+  /// - Parameter admission: who may be composed; `nil`: whatever is asked for.
+  init(_ options: ServeOptions, origin: any Origin, admission: Admission? = nil, logger: Logger) throws {
     part = try KernelPart(arenaBytes: options.cacheBytes)
     store = ObjectStore(memory: part.storeMemory, pathSeed: part.pathSeed)
-    watcher = try ChangeWatcher(store: store, logger: logger) { [control = part.control] in control.beat($0) }
-    filler = Filler(store: store, watcher: watcher, origin: origin, logger: logger)
+    let expiry = ExpirySchedule(store: store)
+    heartbeat = Heartbeat(store: store, expiry: expiry) { [control = part.control] in control.beat($0) }
+    watcher = try ChangeWatcher(store: store, logger: logger) { [heartbeat] in heartbeat.beat($0) }
+    var limits = FillerLimits()
+    if options.backend != nil { limits.threads = Self.backendThreads }
+    filler = Filler(
+      store: store, watcher: watcher, origin: origin, limits: limits, admission: admission, expiry: expiry,
+      logger: logger)
     reader = MissReader(part: part, sites: SiteRegistry(part: part, logger: logger)) { [filler] in filler.miss($0) }
     attachment = Attachment(part: part, options: options, logger: logger)
   }
@@ -50,6 +62,7 @@ final class KernelHalf: Service {
       while true {
         try await Task.sleep(for: Self.refreshPeriod)
         self.attachment.refresh()
+        self.filler.renew(self.heartbeat.takeRenewals())
       }
     }
     await drain()

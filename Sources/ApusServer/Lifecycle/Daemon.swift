@@ -8,10 +8,15 @@ final class Daemon: AdminHandler {
   private let halves: Halves
   private let start_ns = MonotonicClock.now_ns()
 
-  init(options: ServeOptions, _ halves: Halves) {
+  /// - Parameter subject: what the status says is served; `nil`: the directory of the options.
+  init(options: ServeOptions, _ halves: Halves, subject: String? = nil) {
     self.options = options
     self.halves = halves
+    self.subject = subject ?? options.directory
   }
+
+  /// What is served, for the status.
+  private let subject: String
 
   private var kernel: KernelHalf? { halves.kernel }
   private var mode: ServerStatus.Mode { kernel == nil ? .user : .kernel }
@@ -31,7 +36,7 @@ extension Daemon {
     ServerStatus(
       mode: mode, reason: kernel == nil ? halves.userModeReason : nil,
       interfaces: kernel?.attachment.interfaces ?? [], listen: options.listen.map(\.description),
-      directory: options.directory, backend: options.backend?.description,
+      directory: subject, backend: options.backend?.description,
       uptime_s: Int((MonotonicClock.now_ns() - start_ns) / 1_000_000_000), kernel: try kernelStatus(),
       cache: cacheStatus, server: halves.front.status)
   }

@@ -48,7 +48,7 @@ public enum Serve {
 
   /// Until SIGTERM or SIGINT. Stopped from the last to the first: the kernel part hands over to the user half until it
   /// is detached.
-  private static func keepRunning(_ halves: Halves, logger: Logger) async throws {
+  static func keepRunning(_ halves: Halves, logger: Logger) async throws {
     var services: [any Service] = [halves.front.service]
     if let kernel = halves.kernel { services.append(kernel) }
     let group = ServiceGroup(
@@ -124,7 +124,7 @@ public enum Serve {
     }
   }
 
-  private static func announce(_ line: String) {
+  static func announce(_ line: String) {
     // Not print(): the line must be out at once, also into a pipe.
     let bytes = Array("\(line)\n".utf8)
     _ = write(STDOUT_FILENO, bytes, bytes.count)

@@ -3,13 +3,14 @@ import Glibc
 
 /// An unmodified server behind: its objects are its own answers, learned by asking it as clients would.
 ///
-/// The server's files are below a root directory, which tells when an answer changes. An answer is taken for an
-/// object only if it is a file: the body has the bytes of the file the path names, or, for a path that ends in "/",
-/// of a file in that directory. So nothing a program computes is kept, whatever its head says.
+/// With a root, a directory the server's files are below, that tells when an answer changes. An answer is then taken for
+/// an object only if it is a file: the body has the bytes of the file the path names, or, for a path that ends in "/",
+/// of a file in that directory. So nothing a program computes is kept, whatever its head says. Without a root Apus is a
+/// shared cache: it keeps what RFC 9111 lets it (`CachingRules`), while that is fresh.
 ///
 /// Asked are all kinds of request an object answers (`VariantIndex`), the persistent ones twice on one connection; once
-/// more as a browser; and once as a browser that comes from another site with a cookie. Answers that differ, Date
-/// aside, are not stored.
+/// more as a browser; and once as a browser that comes from another site with a cookie. Answers that differ, but for
+/// Date, Age and Expires, are not stored.
 struct Backend: Origin {
   enum Settings {
     /// Each wait for the server: connecting, or more bytes of an answer.
@@ -19,29 +20,55 @@ struct Backend: Origin {
   }
 
   let endpoint: BackendEndpoint
-  /// Absolute path.
-  let root: String
+  /// Absolute path; `nil`: nothing tells when an answer changes.
+  let root: String?
+  let rules: CachingRules
   private let quiet = QuietFiles()
 
-  init(endpoint: BackendEndpoint, root: String) {
-    precondition(root.hasPrefix("/"), "the root of a backend must be an absolute path")
+  /// - Parameter ttl_s: how long answers are kept that say nothing of it themselves; with a root the longest time
+  ///   without asking again.
+  init(endpoint: BackendEndpoint, root: String?, ttl_s: Int? = nil) {
+    precondition(root?.hasPrefix("/") != false, "the root of a backend must be an absolute path")
     self.endpoint = endpoint
     self.root = root
+    rules = CachingRules(ttl_s: ttl_s, isWatched: root != nil)
   }
 
   func compose(_ request: ObjectRequest, watch: (NameDependency) throws -> Void) throws -> ComposedObject {
+    let asker = BackendAsker(endpoint: endpoint, rules: rules, request: request)
+    return try explaining {
+      guard let root else { return try asker.learn(nil) }
+      return try composeFile(request, below: root, asker, watch)
+    }
+  }
+
+  func renew(
+    _ request: ObjectRequest, stored: ComposedObject, watch: (NameDependency) throws -> Void
+  ) throws -> ComposedObject {
+    // A file is read anyway, and its names are looked up anew.
+    guard root == nil else { return try compose(request, watch: watch) }
+    let asker = BackendAsker(endpoint: endpoint, rules: rules, request: request)
+    return try explaining { try asker.validate(stored) ?? asker.learn(nil) }
+  }
+
+  private func composeFile(
+    _ request: ObjectRequest, below root: String, _ asker: BackendAsker, _ watch: (NameDependency) throws -> Void
+  ) throws -> ComposedObject {
     guard let path = WatchedPath(request.key.path) else { throw OriginRefusal.notStorable("not a plain path") }
-    let asker = BackendAsker(endpoint: endpoint, request: request)
+    let (file, status) = try findFile(path, below: root, asker, watch)
+    guard status.isRegularFile else { throw OriginRefusal.notStorable("not a file") }
+    if status.size > Limits.responseBytesMax { throw OriginRefusal.notStorable("too large") }
+    let object = try asker.learn(try Self.read(file, status, quiet))
+    guard try FileMetadata.ofLinkIfAny(at: file) == status else {
+      throw OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms)
+    }
+    return object
+  }
+
+  /// Says what went wrong with a connection as a refusal.
+  private func explaining(_ body: () throws -> ComposedObject) throws -> ComposedObject {
     do {
-      let (file, status) = try findFile(path, asker, watch)
-      guard status.isRegularFile else { throw OriginRefusal.notStorable("not a file") }
-      if status.size > Limits.responseBytesMax { throw OriginRefusal.notStorable("too large") }
-      let content = try Self.read(file, status, quiet)
-      let object = try asker.learn(content)
-      guard try FileMetadata.ofLinkIfAny(at: file) == status else {
-        throw OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms)
-      }
-      return object
+      return try body()
     } catch let failure as BackendConnection.Failure {
       switch failure {
       case .answerTooLarge: throw OriginRefusal.notStorable("too large")
@@ -55,7 +82,7 @@ struct Backend: Origin {
 
   /// The file that answers for the path.
   private func findFile(
-    _ path: WatchedPath, _ asker: BackendAsker, _ watch: (NameDependency) throws -> Void
+    _ path: WatchedPath, below root: String, _ asker: BackendAsker, _ watch: (NameDependency) throws -> Void
   ) throws -> (path: String, status: FileMetadata) {
     guard case .found(let found, let status) = try path.resolve(below: root, watch: watch) else {
       throw OriginRefusal.notStorable("no such file below the root")

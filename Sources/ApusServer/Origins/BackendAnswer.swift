@@ -10,6 +10,17 @@ struct BackendAnswer {
     var value: String
     /// Where the value begins in the head.
     var valueOffset: Int
+    /// The whole line in the head, its end included.
+    var line: Range<Int>
+  }
+
+  /// When an answer was asked for and received.
+  struct Times: Equatable {
+    /// CLOCK_REALTIME.
+    var request_s = 0
+    var response_s = 0
+    /// CLOCK_MONOTONIC.
+    var response_ns: UInt64 = 0
   }
 
   /// From the status line to the empty line.
@@ -19,6 +30,7 @@ struct BackendAnswer {
   private(set) var fields: [Field] = []
   /// `nil` without a single valid Content-Length, or where a Transfer-Encoding overrides it.
   private(set) var contentLength: Int?
+  var times = Times()
 
   /// - Parameter head: ends with the first empty line.
   init(head: [UInt8]) throws(Malformed) {
@@ -63,32 +75,24 @@ struct BackendAnswer {
     let trimmed = value.prefix((value.lastIndex { !isBlank($0) } ?? value.startIndex - 1) - value.startIndex + 1)
     return Field(
       name: String(decoding: line[..<colon], as: UTF8.self).lowercased(),
-      value: String(decoding: trimmed, as: UTF8.self), valueOffset: value.startIndex)
+      value: String(decoding: trimmed, as: UTF8.self), valueOffset: value.startIndex,
+      line: offset..<line.endIndex + 2)
   }
 
   func values(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
 
-  /// The members of a comma-separated list field, in lower case (RFC 9110 section 5.6.1).
-  func members(_ name: String) -> [String] {
-    values(name).flatMap { $0.split(separator: ",") }
-      .map { $0.drop { $0 == " " || $0 == "\t" } }
-      .map { String($0.prefix { $0 != " " && $0 != "\t" }).lowercased() }
-      .filter { !$0.isEmpty }
+  /// What the rules of caching look at.
+  func exchange(hasAuthorization: Bool = false) -> CachingRules.Exchange {
+    CachingRules.Exchange(
+      hasAuthorization: hasAuthorization, status: status, fields: fields.map { ($0.name, $0.value) },
+      requestTime_s: times.request_s, responseTime_s: times.response_s)
   }
+
+  /// The members of a comma-separated list field, in lower case (RFC 9110 section 5.6.1).
+  func members(_ name: String) -> [String] { exchange().members(name) }
 
   /// Where the value of Date begins, if there is one in the form of RFC 9110 section 5.6.7.
   var dateOffset: Int? { fields.first { $0.name == "date" && Self.isFixdate($0.value) }?.valueOffset }
-
-  /// The head as a part of an object.
-  var composedHead: ComposedObject.Head { ComposedObject.Head(bytes: head, dateOffset: dateOffset) }
-
-  /// The head with the Date value as zero bytes: equal for two answers that differ in nothing else.
-  var headWithoutDate: [UInt8] {
-    guard let dateOffset else { return head }
-    var bytes = head
-    for offset in dateOffset..<dateOffset + DateEntry.textLength { bytes[offset] = 0 }
-    return bytes
-  }
 
   /// `Sun, 06 Nov 1994 08:49:37 GMT`
   static func isFixdate(_ text: String) -> Bool {
@@ -106,44 +110,27 @@ struct BackendAnswer {
 }
 
 extension BackendAnswer {
-  /// Fields that make an answer one for a single client, for a moment, or for a condition we cannot keep.
+  /// Fields that make an answer one for a single client or a single connection, or that need a body of another form.
   private static let forbiddenFields: Set<String> = [
-    "age", "authentication-info", "content-range", "expires", "pragma", "proxy-authenticate", "set-cookie",
-    "set-cookie2", "surrogate-control", "trailer", "transfer-encoding", "upgrade", "warning", "www-authenticate",
-  ]
-  /// Cache-Control directives that let a shared cache answer without asking (RFC 9111 section 5.2.2).
-  private static let allowedDirectives: Set<String> = ["public", "immutable", "no-transform"]
-  private static let allowedTimes: Set<String> = [
-    "max-age", "s-maxage", "stale-while-revalidate", "stale-if-error",
+    "authentication-info", "content-range", "proxy-authenticate", "proxy-authentication-info", "surrogate-control",
+    "trailer", "transfer-encoding", "upgrade", "warning", "www-authenticate",
   ]
 
-  /// Why the answer must not be stored; `nil` when nothing in it forbids that.
-  var notStorableReason: String? {
-    if status != 200 { return "status \(status)" }
+  /// Why the answer cannot be repeated byte for byte, whatever the rules of caching say; `nil` when it can.
+  var notRepeatableReason: String? {
     if let field = fields.first(where: { Self.forbiddenFields.contains($0.name) }) { return "it has \(field.name)" }
     if contentLength == nil { return "no Content-Length" }
-    if members("vary").contains(where: { $0 != "accept-encoding" }) { return "it varies" }
-    if let directive = members("cache-control").first(where: { !Self.isHarmless($0) }) {
-      return "Cache-Control: \(directive)"
-    }
     return clockReason
   }
 
-  /// `max-age=0` asks for revalidation in all but name.
-  private static func isHarmless(_ directive: String) -> Bool {
-    if allowedDirectives.contains(directive) { return true }
-    let parts = directive.split(separator: "=", maxSplits: 1)
-    guard parts.count == 2, allowedTimes.contains(String(parts[0])), let seconds = Int(parts[1]) else { return false }
-    return seconds > 0
-  }
-
-  /// What the clock writes into the head must be the Date and nothing else.
+  /// What the clock writes into the head must be the Date and Expires and nothing else.
   private var clockReason: String? {
     let dates = fields.filter { $0.name == "date" }
     if dates.count > 1 { return "more than one Date" }
     guard let date = dates.first else { return nil }
     if !Self.isFixdate(date.value) { return "a Date in another form" }
-    if fields.contains(where: { $0 != date && $0.name != "last-modified" && $0.value.contains(date.value) }) {
+    let moving: Set<String> = ["expires", "last-modified"]
+    if fields.contains(where: { $0 != date && !moving.contains($0.name) && $0.value.contains(date.value) }) {
       return "the time in a field other than Date"
     }
     return nil
@@ -153,4 +140,23 @@ extension BackendAnswer {
 
   /// Apache's `Keep-Alive: timeout=5, max=100` counts down: no two answers are the same.
   var hasKeepAlive: Bool { !values("keep-alive").isEmpty }
+
+  /// The head without what the clock and the count of requests on a connection change: equal for two answers that
+  /// differ in nothing else.
+  var comparableHead: [UInt8] {
+    head(replacing: { field in
+      switch field.name {
+      case "age", "keep-alive": []
+      case "date", "expires": Array("\(field.name)\r\n".utf8)
+      default: nil
+      }
+    })
+  }
+
+  /// The head with some lines replaced, those for which `line` gives another one, and more lines at its end.
+  func head(replacing line: (Field) -> [UInt8]?, adding lines: [UInt8] = []) -> [UInt8] {
+    var bytes = Array(head[..<(fields.first?.line.lowerBound ?? head.count - 2)])
+    for field in fields { bytes += line(field) ?? Array(head[field.line]) }
+    return bytes + lines + [13, 10]
+  }
 }

@@ -6,10 +6,13 @@ struct BackendEndpoint: Sendable, Equatable, CustomStringConvertible {
   /// IPv4, network byte order.
   var address: UInt32
   var port: UInt16
+  /// The kernel part answers at this very address: our own requests must pass it by, or the answers would be its own.
+  var isAttachedTo = false
 
-  init(address: UInt32, port: UInt16) {
+  init(address: UInt32, port: UInt16, isAttachedTo: Bool = false) {
     self.address = address
     self.port = port
+    self.isAttachedTo = isAttachedTo
   }
 
   /// `192.0.2.1:80`; `nil` for anything else.
@@ -49,6 +52,14 @@ final class BackendConnection {
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
+    if endpoint.isAttachedTo {
+      // The kernel part takes no datagram with IP options (`IPv4Header.isPlain`); four times "no operation" (RFC 791
+      // section 3.1) changes nothing else about it.
+      let noOperations: [UInt8] = [1, 1, 1, 1]
+      if setsockopt(descriptor, Int32(IPPROTO_IP), IP_OPTIONS, noOperations, socklen_t(noOperations.count)) != 0 {
+        throw .system(call: "setsockopt(IP_OPTIONS)", errno: errno)
+      }
+    }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_addr.s_addr = endpoint.address
@@ -65,6 +76,20 @@ final class BackendConnection {
 
   /// Sends a request and reads the answer to it.
   func exchange(_ request: [UInt8]) throws(Failure) -> BackendAnswer {
+    let request_s = Self.realtime_s()
+    var answer = try answer(to: request)
+    answer.times = BackendAnswer.Times(
+      request_s: request_s, response_s: Self.realtime_s(), response_ns: MonotonicClock.now_ns())
+    return answer
+  }
+
+  private static func realtime_s() -> Int {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return time.tv_sec
+  }
+
+  private func answer(to request: [UInt8]) throws(Failure) -> BackendAnswer {
     var sent = 0
     while sent < request.count {
       let count = request[sent...].withUnsafeBytes {
@@ -109,7 +134,8 @@ final class BackendConnection {
       answer = try BackendAnswer(head: Array(received[..<headLength]))
     } catch { throw .malformed(error.reason) }
     received.removeFirst(headLength)
-    guard let length = answer.contentLength else { return answer }
+    // A 304 has no body, whatever its Content-Length says (RFC 9112 section 6.3).
+    guard let length = answer.contentLength, answer.status != 304 else { return answer }
     if headLength + length > Limits.responseBytesMax { throw .answerTooLarge }
     while received.count < length {
       if try !receive() { throw .closed }

@@ -33,6 +33,12 @@ struct ComposedObject: Sendable {
   /// By `VariantIndex`; `nil` where such a request must be handed over.
   var heads: [Head?]
   var body: [UInt8]
+  /// CLOCK_REALTIME second from which the Age counts that every head ends with (`AgeField`); `nil`: none has one.
+  var ageBase_s: UInt32?
+  /// A request of HTTP/1.1 that says `Connection: keep-alive` is answered with another head.
+  var keepAliveDiffers = false
+  /// CLOCK_MONOTONIC time from which the object must not be answered any more.
+  var expires_ns: UInt64?
 }
 
 /// Why an origin gives no object to store; the user-mode half answers such a request.
@@ -46,9 +52,22 @@ enum OriginRefusal: Error, Equatable {
 
 /// Where objects come from: a document root, or the answers of a server behind.
 protocol Origin: Sendable {
+  /// Composes the answer to a request anew of which an older one is stored, if that spares anything.
+  func renew(
+    _ request: ObjectRequest, stored: ComposedObject, watch: (NameDependency) throws -> Void
+  ) throws -> ComposedObject
+
   /// Composes the answer to a request.
   ///
   /// - Parameter watch: called with every name the answer depends on, *before* the name is looked up, so that no
   ///   change between looking and storing goes unseen. Throws when the name cannot be watched.
   func compose(_ request: ObjectRequest, watch: (NameDependency) throws -> Void) throws -> ComposedObject
+}
+
+extension Origin {
+  func renew(
+    _ request: ObjectRequest, stored: ComposedObject, watch: (NameDependency) throws -> Void
+  ) throws -> ComposedObject {
+    try compose(request, watch: watch)
+  }
 }

@@ -1,0 +1,102 @@
+import KernelTestSupport
+import TestSupport
+import Testing
+
+extension EndToEnd {
+  /// What a client sees through `apus attach` is what the server says by itself, byte for byte, but for the values of
+  /// Date and Expires, the Age a cache adds, and how many requests Apache has left on a connection: it counts those it
+  /// has seen.
+  @Suite(.kernelMode) struct Transparency {
+    /// A document root with the files the requests ask for, all of them small enough for the kernel part.
+    private static func makeSite() throws -> ScratchDirectory {
+      let site = try ScratchDirectory("transparent")
+      for (name, size) in [("index.html", 300), ("style.css", 120), ("static/app.js", 640), ("images/swift.png", 65)] {
+        try site.write((0..<size).map { UInt8(ascii: "a") + UInt8($0 % 23) }, to: name)
+      }
+      pause(seconds: 1)
+      return site
+    }
+
+    @Test(arguments: UnmodifiedServer.allCases)
+    func `a shared cache before an unmodified server`(server: UnmodifiedServer) throws {
+      try compare(server) { _ in ["--ttl", "3600"] }
+    }
+
+    @Test(arguments: UnmodifiedServer.allCases)
+    func `before an unmodified server whose files are watched`(server: UnmodifiedServer) throws {
+      try compare(server) { ["--root", $0] }
+    }
+
+    private func compare(_ server: UnmodifiedServer, arguments: (String) -> [String]) throws {
+      let site = try Self.makeSite()
+      let conversations = TransparencyRequests.all()
+      let requests = conversations.map(\.requests).reduce(0, +)
+      #expect(requests >= 2000)
+      try TestNetwork.withVeth { network in
+        _ = try server.start(in: network, root: site.path)
+        // Ports of their own: a SYN whose four-tuple is in TIME-WAIT at the server is left to the server's kernel.
+        try network.client.set("ipv4/ip_local_port_range", to: "'10000 29999'")
+        let direct = try Conversation.hold(conversations, over: network)
+        try network.client.set("ipv4/ip_local_port_range", to: "'30000 60999'")
+        let apus = try ApusProcess(in: network, attachedTo: 80, arguments: arguments(site.path))
+        try warm(apus, network)
+
+        let before = try apus.status()
+        let through = try Conversation.hold(conversations, over: network)
+        let after = try apus.status()
+        var differences = 0
+        for (index, conversation) in conversations.enumerated() {
+          let (expected, seen) = (Self.comparable(direct[index]), Self.comparable(through[index]))
+          if expected == seen { continue }
+          differences += 1
+          if differences > 5 { continue }
+          Issue.record(
+            """
+            \(server) says another thing through Apus.
+            --- sent\n\(conversation.steps.map { String(decoding: $0.bytes, as: UTF8.self) }.joined(separator: "|"))
+            --- direct\n\(String(decoding: expected, as: UTF8.self))
+            --- through\n\(String(decoding: seen, as: UTF8.self))
+            """)
+        }
+        let hits = after.hits - before.hits
+        print(
+          "transparency: \(server) \(arguments("ROOT").joined(separator: " ")): \(conversations.count) connections, "
+            + "\(requests) requests, \(hits) answered in the kernel (\(hits * 100 / requests) %), "
+            + "\(differences) differences (\(after.changes(since: before)))")
+        #expect(differences == 0)
+        #expect(hits * 10 > requests, "the kernel part took part: \(after.changes(since: before))")
+        #expect(apus.process.poll() == nil, "apus ended: \(apus.process.transcript)")
+      }
+    }
+
+    /// Asks for everything until all of it is answered by the kernel part.
+    private func warm(_ apus: ApusProcess, _ network: TestNetwork) throws {
+      let conversations = TransparencyRequests.objects.map { Conversation($0) }
+      var report = ""
+      let isWarm = try eventually(timeout_s: 20, every: 0.3) {
+        let before = try apus.status()
+        _ = try Conversation.hold(conversations, over: network)
+        let after = try apus.status()
+        report = after.changes(since: before)
+        return after.hits - before.hits == conversations.count
+      }
+      guard isWarm else { throw SupportError("not everything is cached: \(report)\n\(apus.process.transcript)") }
+    }
+
+    /// What the server said without what may differ.
+    private static func comparable(_ bytes: [UInt8]) -> [UInt8] {
+      let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      let kept: [[UInt8]] = lines.compactMap { line in
+        func begins(_ name: String) -> Bool { line.starts(with: name.utf8) && line.last == 13 }
+        if begins("Age: ") { return nil }
+        if begins("Date: ") { return Array("Date\r".utf8) }
+        if begins("Expires: ") { return Array("Expires\r".utf8) }
+        if begins("Keep-Alive: timeout="), let max = line.lastIndex(of: UInt8(ascii: "=")) {
+          return Array(line[...max]) + [13]
+        }
+        return Array(line)
+      }
+      return Array(kept.joined(separator: [UInt8(ascii: "\n")]))
+    }
+  }
+}
