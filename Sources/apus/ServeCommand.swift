@@ -32,6 +32,9 @@ struct ServeCommand: AsyncParsableCommand {
     transform: AddressArgument.parseBackend)
   var backend: ListenAddress?
 
+  @OptionGroup var upstream: UpstreamOptions
+  @OptionGroup var tls: TLSOptionGroup
+
   @Option(
     help: ArgumentHelp("Where requests are answered: auto, kernel or user.", valueName: "mode"),
     transform: Self.parseMode)
@@ -91,17 +94,19 @@ struct ServeCommand: AsyncParsableCommand {
     if mode == .user, !interfaces.isEmpty {
       throw ValidationError("--interface is for kernel mode, and --mode is user")
     }
+    try upstream.validate(backend: backend, listen: options.listen)
+    try tls.validate(listen: options.listen)
     if let backend, options.listen.contains(where: { $0.port == backend.port && Self.overlap($0, backend) }) {
       throw ValidationError("--backend \(backend) is an address Apus itself is to listen at")
     }
   }
 
   /// A wildcard takes every address of its port.
-  private static func overlap(_ address: ListenAddress, _ other: ListenAddress) -> Bool {
+  static func overlap(_ address: ListenAddress, _ other: ListenAddress) -> Bool {
     address.isWildcard || other.isWildcard || address.address == other.address
   }
 
-  private static func requireDistinct(_ values: [String], option: String) throws {
+  static func requireDistinct(_ values: [String], option: String) throws {
     var seen: Set<String> = []
     for value in values where !seen.insert(value).inserted {
       throw ValidationError("\(option) \(value) is given twice")
@@ -119,7 +124,7 @@ struct ServeCommand: AsyncParsableCommand {
       directory: directory,
       listen: listen.isEmpty ? [ListenAddress(address: 0x7f00_0001, port: 8080)] : listen,
       backend: backend, mode: mode, interfaces: interfaces, adminPath: admin.path, cacheBytes: cacheSize.bytes,
-      clients: ClientLists(allowed: allow, denied: deny))
+      clients: ClientLists(allowed: allow, denied: deny), upstream: upstream.proxy, tls: tls.options)
   }
 
   func run() async throws {

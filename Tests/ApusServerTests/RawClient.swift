@@ -60,6 +60,11 @@ final class RawClient {
 
   func send(_ text: String) async throws { try await send(Array(text.utf8)) }
 
+  /// Sends what the socket takes at once.
+  func sendSome(_ bytes: [UInt8]) -> Int {
+    max(0, Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)))
+  }
+
   private func retrying(_ call: String, _ body: () -> Int) async throws -> Int {
     let clock = ContinuousClock()
     let end = clock.now + .seconds(20)

@@ -23,7 +23,8 @@ final class Daemon: AdminHandler {
 
   /// `apus: serving DIR on http://ADDR:PORT (kernel mode: lo, eth0)`
   var readyLine: String {
-    let places = options.listen.map { "http://\($0)" }.joined(separator: ", ")
+    let secure = options.tls?.listen ?? []
+    let places = (options.listen.map { "http://\($0)" } + secure.map { "https://\($0)" }).joined(separator: ", ")
     let mode =
       kernel.map { "kernel mode: " + $0.attachment.interfaces.joined(separator: ", ") }
       ?? "user mode: \(halves.userModeReason)"
@@ -35,7 +36,8 @@ extension Daemon {
   func status() throws -> ServerStatus {
     ServerStatus(
       mode: mode, reason: kernel == nil ? halves.userModeReason : nil,
-      interfaces: kernel?.attachment.interfaces ?? [], listen: options.listen.map(\.description),
+      interfaces: kernel?.attachment.interfaces ?? [],
+      listen: (options.listen + (options.tls?.listen ?? [])).map(\.description),
       directory: subject, backend: options.backend?.description,
       uptime_s: Int((MonotonicClock.now_ns() - start_ns) / 1_000_000_000), kernel: try kernelStatus(),
       cache: cacheStatus, server: halves.front.status)

@@ -83,34 +83,53 @@ public enum Serve {
     return "\(error)"
   }
 
-  /// What answers in user mode, listening: the built-in server, or a relay to the server behind. In kernel mode with a
-  /// server behind nothing listens, but the port must be nobody else's.
+  /// What answers in user mode, listening: the built-in server, which passes on what is another server's to answer. In
+  /// kernel mode with a server behind only it listens, but for TLS, and the port must be nobody else's.
   private static func userHalf(
     _ options: ServeOptions, root: DocumentRoot, kernel: Bool, logger: Logger
   ) async throws -> Front {
-    let addresses = try options.listen.map { try SocketAddress(ipAddress: $0.host, port: Int($0.port)) }
+    let addresses = try socketAddresses(options.listen)
+    let plainIsElsewhere = kernel && options.backend != nil
+    if plainIsElsewhere {
+      let probe = try makeServer(options, root: root, logger: logger)
+      _ = try await binding {
+        try await probe.bind(addresses)
+      } orElse: {
+        await probe.shutDown()
+      }
+      await probe.shutDown()
+      if options.tls == nil { return .none }
+    }
+    let tls = try options.tls.map {
+      TLSSettings(certificates: try CertificateStore($0.certificates, logger: logger), hsts_s: $0.hsts_s)
+    }
+    let server = try makeServer(options, root: root, logger: logger)
+    try await binding {
+      if !plainIsElsewhere { _ = try await server.bind(addresses) }
+      if let tls { _ = try await server.bind(try socketAddresses(options.tls?.listen ?? []), tls: tls) }
+    } orElse: {
+      await server.shutDown()
+    }
+    return .server(server)
+  }
+
+  private static func makeServer(
+    _ options: ServeOptions, root: DocumentRoot, logger: Logger
+  ) throws -> UserServer {
     var configuration = UserServerConfiguration()
     configuration.clients = options.clients
-    guard let backend = options.backend else {
-      let server = UserServer(root: root, configuration: configuration, logger: logger)
-      _ = try await binding {
-        try await server.bind(addresses)
-      } orElse: {
-        await server.shutDown()
-      }
-      return .server(server)
+    var upstream: Upstream?
+    if let backend = options.backend {
+      let host = backend.isWildcard ? "127.0.0.1" : backend.host
+      upstream = try Upstream(UpstreamURL(isTLS: false, host: host, port: backend.port), filesComeFirst: false)
+    } else if let url = options.upstream {
+      upstream = try Upstream(url, filesComeFirst: true)
     }
-    let relay = TCPRelay(
-      backend: try SocketAddress(ipAddress: backend.isWildcard ? "127.0.0.1" : backend.host, port: Int(backend.port)),
-      logger: logger)
-    _ = try await binding {
-      try await relay.bind(addresses)
-    } orElse: {
-      await relay.shutDown()
-    }
-    guard kernel else { return .relay(relay) }
-    await relay.shutDown()
-    return .none
+    return UserServer(root: root, configuration: configuration, upstream: upstream, logger: logger)
+  }
+
+  private static func socketAddresses(_ addresses: [ListenAddress]) throws -> [SocketAddress] {
+    try addresses.map { try SocketAddress(ipAddress: $0.host, port: Int($0.port)) }
   }
 
   private static func binding<Result>(
@@ -142,14 +161,12 @@ struct Halves: Sendable {
 /// What answers in user mode.
 enum Front: Sendable {
   case server(UserServer)
-  case relay(TCPRelay)
   /// The server behind is somebody else.
   case none
 
   var service: any Service {
     switch self {
     case .server(let server): server
-    case .relay(let relay): relay
     case .none: Idle()
     }
   }
@@ -157,7 +174,6 @@ enum Front: Sendable {
   func shutDown() async {
     switch self {
     case .server(let server): await server.shutDown()
-    case .relay(let relay): await relay.shutDown()
     case .none: break
     }
   }
@@ -165,7 +181,6 @@ enum Front: Sendable {
   var status: UserServerStatus? {
     switch self {
     case .server(let server): UserServerStatus(connections: server.connections, requests: server.requests)
-    case .relay(let relay): UserServerStatus(connections: relay.connections, requests: 0)
     case .none: nil
     }
   }

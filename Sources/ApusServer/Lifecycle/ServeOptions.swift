@@ -91,12 +91,31 @@ public enum ServeMode: String, Sendable, CaseIterable {
   case user
 }
 
+/// HTTPS, on listeners of its own.
+public struct TLSOptions: Sendable, Equatable {
+  public var listen: [ListenAddress]
+  /// The first is for clients that ask for a name no other one has.
+  public var certificates: [CertificateFiles]
+  /// max-age of Strict-Transport-Security in seconds; `nil`: the field is not sent.
+  public var hsts_s: Int?
+
+  public init(listen: [ListenAddress], certificates: [CertificateFiles], hsts_s: Int? = nil) {
+    self.listen = listen
+    self.certificates = certificates
+    self.hsts_s = hsts_s
+  }
+}
+
 /// What `apus serve` is asked to do.
 public struct ServeOptions: Sendable {
   public var directory: String
   public var listen: [ListenAddress]
   /// An unmodified server on this host that can answer every request.
   public var backend: ListenAddress?
+  /// Where requests go that are not for files of `directory`; not together with `backend`.
+  public var upstream: UpstreamURL?
+  /// What to listen at, and with what, for HTTPS.
+  public var tls: TLSOptions?
   public var mode: ServeMode
   /// Names of the interfaces to attach to; empty: those that carry the listening addresses.
   public var interfaces: [String]
@@ -109,8 +128,10 @@ public struct ServeOptions: Sendable {
   public init(
     directory: String, listen: [ListenAddress], backend: ListenAddress? = nil, mode: ServeMode = .auto,
     interfaces: [String] = [], adminPath: String? = nil, cacheBytes: Int = Limits.arenaBytesDefault,
-    clients: ClientLists = ClientLists()
+    clients: ClientLists = ClientLists(), upstream: UpstreamURL? = nil, tls: TLSOptions? = nil
   ) {
+    self.upstream = upstream
+    self.tls = tls
     self.directory = directory
     self.listen = listen
     self.backend = backend

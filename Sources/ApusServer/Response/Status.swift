@@ -19,6 +19,7 @@ enum Status: Int, CaseIterable, Sendable {
   case notImplemented = 501
   case badGateway = 502
   case serviceUnavailable = 503
+  case gatewayTimeout = 504
   case versionNotSupported = 505
 
   var reasonPhrase: String {
@@ -42,6 +43,7 @@ enum Status: Int, CaseIterable, Sendable {
     case .notImplemented: "Not Implemented"
     case .badGateway: "Bad Gateway"
     case .serviceUnavailable: "Service Unavailable"
+    case .gatewayTimeout: "Gateway Timeout"
     case .versionNotSupported: "HTTP Version Not Supported"
     }
   }

@@ -5,10 +5,15 @@ import NIOCore
 extension ConnectionHandler {
   /// Answers a request.
   ///
-  /// - Parameter bytes: what the ranges of `head` are about.
-  func answer(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ context: ChannelHandlerContext) {
+  /// - Parameters:
+  ///   - bytes: what the ranges of `head` are about.
+  ///   - length: how many of them are the request.
+  func answer(
+    _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, length: Int, _ context: ChannelHandlerContext
+  ) {
     worker.counters.requests.wrappingAdd(1, ordering: .relaxed)
     let isPersistent = head.isPersistent && !head.leavesBody && !worker.isDraining
+    if proxy(head, bytes, length: length, isPersistent: isPersistent) { return }
     if !isPersistent {
       state = .closing
       // A client that asked for the end sends nothing more; any other may.
@@ -79,7 +84,7 @@ extension ConnectionHandler {
 
   // MARK: Bytes
 
-  private func write(_ response: StatusResponse, isPersistent: Bool, withBody: Bool) {
+  func write(_ response: StatusResponse, isPersistent: Bool, withBody: Bool) {
     write(response.head(persistent: isPersistent))
     if withBody { worker.output.writeBytes(response.body) }
   }
@@ -93,6 +98,12 @@ extension ConnectionHandler {
     let start = worker.output.writerIndex
     worker.output.writeImmutableBuffer(head)
     worker.output.setBytes(worker.date.text, at: start + dateOffset)
+    if let fields = transport.furtherFields {
+      // Before the empty line.
+      worker.output.moveWriterIndex(to: worker.output.writerIndex - 2)
+      worker.output.writeImmutableBuffer(fields)
+      worker.output.writeStaticString("\r\n")
+    }
   }
 
   /// Small bodies are copied behind their head, so that many answers are one write.

@@ -4,7 +4,7 @@ import NIOCore
 ///
 /// NIO's codec is not used: the parser knows where a request ends without making objects of its parts, and most
 /// answers are bytes that were made before. A request on a kept connection costs one read and one write.
-final class ConnectionHandler: ChannelInboundHandler {
+final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = IOData
 
@@ -13,6 +13,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     case open
     /// A large file is being sent; requests wait.
     case sending(FileTransfer)
+    /// A request is being passed on to the upstream; later ones wait.
+    case proxying(Proxying)
     /// The last answer is on its way out.
     case closing
     /// The last answer is out and our side shut; what still comes in is thrown away (RFC 9112 section 9.6).
@@ -21,11 +23,12 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   let worker: ServerWorker
+  let transport: Transport
   var state = State.open
   /// Bytes of requests not yet answered.
   private var input: ByteBuffer?
-  private var parser = RequestParser()
-  private var context: ChannelHandlerContext?
+  private var parser: RequestParser
+  private(set) var context: ChannelHandlerContext?
   /// Whether the client has sent its FIN.
   private(set) var inputIsClosed = false
   /// Whether something has been written that has not been flushed.
@@ -39,8 +42,10 @@ final class ConnectionHandler: ChannelInboundHandler {
   /// Bytes that were still to be written at the last look.
   private var unwrittenBytes = 0
 
-  init(worker: ServerWorker) {
+  init(worker: ServerWorker, transport: Transport = .plain) {
     self.worker = worker
+    self.transport = transport
+    parser = RequestParser(leavesBodies: worker.upstream != nil)
     progressTick = worker.tick
   }
 
@@ -62,7 +67,11 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   private func tearDown() {
-    if case .sending(let transfer) = state { transfer.release() }
+    switch state {
+    case .sending(let transfer): transfer.release()
+    case .proxying(let proxying): proxying.exchange.cancel()
+    default: break
+    }
     state = .closed
     input = nil
     context = nil
@@ -79,7 +88,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     var received = unwrapInboundIn(data)
     switch state {
-    case .open, .sending:
+    case .open, .sending, .proxying:
       if input != nil {
         // Or the buffer would grow with every request of a client that always sends a piece of the next one.
         input?.discardReadBytes()
@@ -90,7 +99,7 @@ final class ConnectionHandler: ChannelInboundHandler {
       }
       // The reference would keep NIO from using the memory again.
       received = ByteBuffer()
-      serve(context)
+      if case .proxying = state { pumpRequest(context) } else { serve(context) }
     case .lingering(let bytesLeft):
       state = .lingering(bytesLeft: bytesLeft - received.readableBytes)
       if bytesLeft <= received.readableBytes { context.close(promise: nil) }
@@ -111,13 +120,16 @@ final class ConnectionHandler: ChannelInboundHandler {
     inputIsClosed = true
     switch state {
     case .open: serve(context)
+    case .proxying: pumpRequest(context)
     case .lingering: context.close(promise: nil)
     case .sending, .closing, .closed: break
     }
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
-    guard context.channel.isWritable, case .open = state else { return }
+    guard context.channel.isWritable else { return }
+    if case .proxying(let proxying) = state { proxying.exchange.clientBecameWritable() }
+    guard case .open = state else { return }
     serve(context)
     readOn(context)
   }
@@ -144,6 +156,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     while case .open = state, context.channel.isWritable, !isIncomplete {
       isIncomplete = answerRequests(context)
       flush(context)
+      if case .proxying(let proxying) = state { proxying.exchange.start() }
     }
     // The client has nothing more to say, and all it said whole is answered.
     if case .open = state, inputIsClosed, isIncomplete {
@@ -165,7 +178,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         switch parser.parse(bytes) {
         case .incomplete: return nil
         case .request(let head, let length):
-          answer(head, bytes, context)
+          answer(head, bytes, length: length, context)
           return length
         case .failed(let error):
           refuse(error)
@@ -184,6 +197,16 @@ final class ConnectionHandler: ChannelInboundHandler {
       if case .closing = state { lingers = true } else { input = buffer }
     }
     return isIncomplete
+  }
+
+  /// The bytes that have come and have not been looked at.
+  func takeInput() -> ByteBuffer? {
+    defer { input = nil }
+    return input
+  }
+
+  func putBack(_ bytes: ByteBuffer) {
+    if bytes.readableBytes > 0 { input = bytes }
   }
 
   /// Writes what has been collected. With the last answer comes the end of the connection.
@@ -260,7 +283,8 @@ final class ConnectionHandler: ChannelInboundHandler {
 
   /// Bytes the kernel has not taken yet.
   private var unwrittenNow: Int {
-    (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    if let stream = transport.stream { return stream.unwrittenBytes }
+    return (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
   }
 
   /// On shutdown. A connection that has not asked for anything yet gets a moment: its request may be in the kernel
@@ -275,6 +299,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     guard let context else { return }
     let unwritten = unwrittenNow
     if unwritten != unwrittenBytes { progressTick = worker.tick }
+    if case .proxying(let proxying) = state { proxying.exchange.look() }
     unwrittenBytes = unwritten
     let waited_s = worker.tick - progressTick
     if case .sending(let transfer) = state, !transfer.isUnchanged {

@@ -28,12 +28,6 @@ struct FieldLine {
 
 /// What the fields of a request say about its end, its connection and its conditions.
 struct RequestFraming {
-  enum Body: Equatable {
-    case none
-    case length(Int)
-    case chunked
-  }
-
   private(set) var expectsContinue = false
   private var hostCount = 0
   private var contentLength: Int?
@@ -88,7 +82,7 @@ struct RequestFraming {
   }
 
   /// At the empty line: what must be there is, and how the body ends (RFC 9112 sections 3.2, 6.3, 9.3).
-  mutating func finish(_ head: inout RequestHead) throws(RequestError) -> Body {
+  mutating func finish(_ head: inout RequestHead) throws(RequestError) -> BodyFraming {
     guard hostCount == 1 || !head.is11 else { throw RequestError(.badRequest, "no Host") }
     if closes { head.isPersistent = false } else if keepsAlive { head.isPersistent = true }
     // HTTP/1.0 does not know expectations (RFC 9110 section 10.1.1).
@@ -98,7 +92,7 @@ struct RequestFraming {
       throw RequestError(.expectationFailed, "Expect")
     }
     guard hasTransferEncoding else {
-      return contentLength.map(Body.length) ?? .none
+      return contentLength.map(BodyFraming.length) ?? .none
     }
     guard contentLength == nil else {
       throw RequestError(.badRequest, "Content-Length and Transfer-Encoding")

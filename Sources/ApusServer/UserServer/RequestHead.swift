@@ -66,6 +66,10 @@ struct RequestHead: Equatable, Sendable {
   var leavesBody = false
   /// Whether the body is larger than Apus reads.
   var bodyIsTooLarge = false
+  /// How a body that the parser leaves to its caller ends.
+  var framing = BodyFraming.none
+  /// Whether the client waits for leave to send that body.
+  var expectsContinue = false
 }
 
 /// Why a request cannot be answered, and its connection must be closed: where it ends is in doubt, or its sender is.
@@ -76,9 +80,10 @@ struct RequestError: Error, Equatable {
   /// Whether the request is known to be a HEAD, whose answer has no body.
   var isHead = false
 
-  init(_ status: Status, _ reason: StaticString) {
+  init(_ status: Status, _ reason: StaticString, isHead: Bool = false) {
     self.status = status
     self.reason = reason
+    self.isHead = isHead
   }
 
   static func == (left: RequestError, right: RequestError) -> Bool {

@@ -35,6 +35,10 @@ struct RequestParser {
   private var fieldLines = 0
   private var bodyStart = 0
   private let classes = ByteClass.shared
+  private let leavesBodies: Bool
+
+  /// - Parameter leavesBodies: whether bodies are the caller's, of any size (`RequestHead.framing`).
+  init(leavesBodies: Bool = false) { self.leavesBodies = leavesBodies }
 
   /// Whether nothing of a request has come.
   var isBetweenRequests: Bool {
@@ -61,14 +65,14 @@ struct RequestParser {
     } catch {
       var failure = error
       failure.isHead = head.method == .head
-      self = RequestParser()
+      self = RequestParser(leavesBodies: leavesBodies)
       return .failed(failure)
     }
   }
 
   private mutating func finish(length: Int) -> Outcome {
     let outcome = Outcome.request(head, length: length)
-    self = RequestParser()
+    self = RequestParser(leavesBodies: leavesBodies)
     return outcome
   }
 
@@ -164,6 +168,12 @@ struct RequestParser {
   private mutating func finishHead() throws(RequestError) -> Int? {
     let body = try framing.finish(&head)
     bodyStart = lineStart
+    if leavesBodies {
+      head.hasBody = body != .none
+      head.framing = body
+      head.expectsContinue = framing.expectsContinue
+      return lineStart
+    }
     switch body {
     case .none: return lineStart
     case .length(let length):
@@ -177,6 +187,7 @@ struct RequestParser {
       head.leavesBody = framing.expectsContinue
       if head.leavesBody { return lineStart }
       phase = .chunkSize
+    case .untilClose: preconditionFailure("a request does not end with its connection")
     }
     return nil
   }

@@ -3,6 +3,16 @@ import Logging
 import NIOCore
 import Synchronization
 
+/// A connection, or what stands for one, that a worker looks at and ends.
+protocol ServedConnection: AnyObject {
+  /// Once a second: is it getting on?
+  func look()
+  /// The server shuts down: ends as soon as what has been asked is answered.
+  func closeIfIdle()
+  /// Ends whatever its state.
+  func abort()
+}
+
 /// What connections of one event loop share. Used on that event loop only.
 final class ServerWorker {
   let configuration: UserServerConfiguration
@@ -15,7 +25,10 @@ final class ServerWorker {
   private(set) var isDraining = false
   /// Seconds since the worker began, as far as timeouts need to know.
   private(set) var tick = 0
-  private var connections: [ObjectIdentifier: ConnectionHandler] = [:]
+  private var connections: [ObjectIdentifier: any ServedConnection] = [:]
+  /// Connections to the server behind, where there is one.
+  let upstream: UpstreamPool?
+  let filesComeFirst: Bool
   private var ticking: RepeatedTask?
 
   /// Counted by one event loop, read by anybody.
@@ -23,7 +36,12 @@ final class ServerWorker {
     let requests = Atomic<Int>(0)
   }
 
-  init(root: DocumentRoot, configuration: UserServerConfiguration, counters: Counters, workers: Int) {
+  init(
+    root: DocumentRoot, configuration: UserServerConfiguration, counters: Counters, workers: Int,
+    upstream: UpstreamPool? = nil, filesComeFirst: Bool = true
+  ) {
+    self.upstream = upstream
+    self.filesComeFirst = filesComeFirst
     self.configuration = configuration
     self.counters = counters
     files = FileStore(root: root, bytesMax: configuration.fileCacheBytesMax / workers)
@@ -35,14 +53,14 @@ final class ServerWorker {
   /// CLOCK_MONOTONIC, at most a tick behind.
   var now_ns: Int { QuietFiles.clock_ns(CLOCK_MONOTONIC_COARSE) }
 
-  func add(_ connection: ConnectionHandler, loop: EventLoop) {
+  func add(_ connection: any ServedConnection, loop: EventLoop) {
     connections[ObjectIdentifier(connection)] = connection
     guard ticking == nil else { return }
     let bound = NIOLoopBound(self, eventLoop: loop)
     ticking = loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in bound.value.look() }
   }
 
-  func remove(_ connection: ConnectionHandler) {
+  func remove(_ connection: any ServedConnection) {
     connections[ObjectIdentifier(connection)] = nil
     guard connections.isEmpty else { return }
     ticking?.cancel()
@@ -59,6 +77,7 @@ final class ServerWorker {
   func drain() {
     isDraining = true
     for connection in Array(connections.values) { connection.closeIfIdle() }
+    upstream?.closeIdle()
   }
 
   func closeAll() {

@@ -21,7 +21,12 @@ final class UserServer: Service {
   private let isShutDown = Atomic<Bool>(false)
 
   /// Makes a server without a listener; its event loops run until `run()` or `shutDown()` has returned.
-  init(root: DocumentRoot, configuration: UserServerConfiguration = UserServerConfiguration(), logger: Logger) {
+  ///
+  /// - Parameter upstream: the server behind, for requests that are not for files.
+  init(
+    root: DocumentRoot, configuration: UserServerConfiguration = UserServerConfiguration(), upstream: Upstream? = nil,
+    logger: Logger
+  ) {
     // A client that goes away while it is answered must not end the process.
     signal(SIGPIPE, SIG_IGN)
     group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
@@ -36,7 +41,10 @@ final class UserServer: Service {
     for loop in loops {
       let own = ServerWorker.Counters()
       counters.append(own)
-      let worker = ServerWorker(root: root, configuration: configuration, counters: own, workers: loops.count)
+      let pool = upstream.map { UpstreamPool($0.url, tls: $0.tls, loop: loop, logger: logger) }
+      let worker = ServerWorker(
+        root: root, configuration: configuration, counters: own, workers: loops.count, upstream: pool,
+        filesComeFirst: upstream?.filesComeFirst ?? true)
       workers[ObjectIdentifier(loop)] = .makeBoxSendingValue(worker, eventLoop: loop)
     }
     self.workers = workers
@@ -49,6 +57,24 @@ final class UserServer: Service {
   /// - Throws: `CannotListen`, with a message for the user.
   func bind(_ addresses: [SocketAddress]) async throws -> [SocketAddress] {
     try await listeners.bind(addresses, initializer)
+  }
+
+  /// As `bind(_:)`, for TLS. The files of the certificates are watched from then on.
+  func bind(_ addresses: [SocketAddress], tls settings: TLSSettings) async throws -> [SocketAddress] {
+    let workers = workers
+    let bound = try await listeners.bind(addresses) { channel in
+      channel.eventLoop.makeCompletedFuture {
+        guard let worker = workers[ObjectIdentifier(channel.eventLoop)] else {
+          preconditionFailure("a connection on an event loop that is not the server's")
+        }
+        try TLSConnection.configure(channel, worker: worker.value, settings: settings)
+      }
+    }
+    let interval = TimeAmount.seconds(Int64(TLSLimits.certificateCheckInterval_s))
+    group.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+      settings.certificates.reloadIfChanged()
+    }
+    return bound
   }
 
   /// Serves a socket that listens already (socket activation, or the kernel half's own arrangement).

@@ -1,0 +1,55 @@
+import NIOSSL
+
+/// Where requests go that Apus does not answer itself.
+struct Upstream: Sendable {
+  let url: UpstreamURL
+  /// Whether files of the document root are Apus's to answer, or all requests are the upstream's.
+  let filesComeFirst: Bool
+  /// For an `https` URL; the upstream's certificate must be one the system trusts.
+  let tls: NIOSSLContext?
+
+  init(_ url: UpstreamURL, filesComeFirst: Bool) throws {
+    self.url = url
+    self.filesComeFirst = filesComeFirst
+    guard url.isTLS else {
+      tls = nil
+      return
+    }
+    var configuration = TLSConfiguration.makeClientConfiguration()
+    configuration.minimumTLSVersion = .tlsv12
+    configuration.applicationProtocols = ["http/1.1"]
+    tls = try NIOSSLContext(configuration: configuration)
+  }
+}
+
+extension ServerWorker {
+  /// Whether a request is the upstream's: with files first every one but GET and HEAD for a file of the document root.
+  ///
+  /// A directory is only taken for an answer where its index is one.
+  func proxies(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard filesComeFirst, head.method == .get || head.method == .head, !head.hasBody, !head.path.isEmpty else {
+      return true
+    }
+    let path = UnsafeRawBufferPointer(rebasing: bytes[head.path])
+    switch files.answer(path: path, query: UnsafeRawBufferPointer(start: nil, count: 0), now_ns: now_ns) {
+    case .small, .large: return false
+    case .status(let response):
+      switch response.status {
+      // There is a file, and something is wrong with this server.
+      case .internalServerError, .serviceUnavailable: return false
+      case .movedPermanently: return !hasIndex(Array(path))
+      default: return true
+      }
+    }
+  }
+
+  private func hasIndex(_ directory: [UInt8]) -> Bool {
+    let path = directory + [UInt8(ascii: "/")]
+    return path.withUnsafeBytes { path in
+      switch files.answer(path: path, query: UnsafeRawBufferPointer(start: nil, count: 0), now_ns: now_ns) {
+      case .small, .large: true
+      case .status: false
+      }
+    }
+  }
+}
