@@ -51,7 +51,7 @@ import Testing
       json["kernel"]?.keys == [
         "acknowledgements", "challenges", "connections", "drops", "finishes", "handovers", "handshakes", "hits",
         "leftToKernel", "missEvents", "missEventsLost", "missEventsSuppressed", "notModified", "resets",
-        "retransmissions",
+        "retransmissions", "segments",
       ])
     #expect(
       json["cache"]?.keys == [
