@@ -29,6 +29,8 @@ public enum HandoverReason: UInt32, CaseIterable, Sendable {
   /// Urgent data, or TCP options that were not agreed on.
   case segment
   case date
+  /// Accept-Encoding is not understood, and it matters.
+  case acceptEncoding
 
   public static var count: Int { 32 }
 }

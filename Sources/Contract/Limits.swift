@@ -18,6 +18,10 @@ public enum Limits {
   public static var responseBytesMax: Int { 15_900 }
   /// Bytes of an object's record in the arena: header, path, response heads, body.
   public static var recordBytesMax: Int { 32_768 }
+  /// Bytes of an entity tag the kernel part compares; an object with a longer one is answered only unconditionally.
+  public static var tagBytesMax: Int { 64 }
+  /// Members of a list of entity tags, or of content codings, beyond which the request is handed over.
+  public static var listMembersMax: Int { 8 }
   /// Records start at multiples of this, so that an index entry names one in 32 bits.
   public static var recordAlignment: Int { 64 }
   /// Default memory budget of the object store, a power of two.

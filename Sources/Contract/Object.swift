@@ -44,8 +44,48 @@ public enum VariantIndex {
   public static var count: Int { 4 }
 }
 
-/// The header of a record, 64 bytes. Behind it: the path (padded with zeros to a multiple of 8), the response
-/// heads, the body, in any order the offsets say.
+/// How the representation of an object in one content coding is answered with. 80 bytes, somewhere in the record.
+public struct StoredRepresentation: Sendable, BitwiseCopyable {
+  public typealias Variants = (ResponseVariant, ResponseVariant, ResponseVariant, ResponseVariant)
+  public static var noVariants: Variants {
+    (ResponseVariant(), ResponseVariant(), ResponseVariant(), ResponseVariant())
+  }
+
+  /// By `VariantIndex`: the heads that go before the body.
+  public var variants = noVariants
+  /// By `VariantIndex`: the heads of 304 (Not Modified), which nothing follows.
+  public var notModified = noVariants
+  /// Offsets are bytes from the start of the record, here and below.
+  public var bodyOffset: UInt16 = 0
+  public var bodyLength: UInt16 = 0
+  /// Ones' complement sum of the body as if it began at an even offset, folded, as the heads' are.
+  public var bodyChecksum: UInt16 = 0
+  /// The opaque-tag of ETag with its quotation marks (RFC 9110 section 8.8.3), at most `Limits.tagBytesMax` bytes.
+  /// A length of 0: there is none.
+  public var tagOffset: UInt16 = 0
+  public var tagLength: UInt16 = 0
+  /// The 29 bytes of Last-Modified (IMF-fixdate). 0: there is none.
+  public var lastModifiedOffset: UInt16 = 0
+  /// Bits of `RepresentationRule`.
+  public var rules: UInt16 = 0
+  public var reserved: UInt16 = 0
+  public init() {}
+
+  public static var byteCount: Int { 80 }
+}
+
+/// What may be concluded from a representation. With none of the bits only a plain GET is answered.
+public enum RepresentationRule {
+  /// HEAD is answered with the head of GET.
+  public static var answersHead: UInt16 { 1 }
+  /// Preconditions are evaluated as RFC 9110 section 13.2.2 has it.
+  public static var evaluatesConditions: UInt16 { 2 }
+  /// Preconditions do not matter: the answer is not 2xx (RFC 9110 section 13.2.1).
+  public static var ignoresConditions: UInt16 { 4 }
+}
+
+/// The header of a record, 40 bytes. Behind it: the path (padded with zeros to a multiple of 8), representations,
+/// response heads, validators, bodies, in any order the offsets say.
 public struct ObjectRecord: Sendable, BitwiseCopyable {
   /// Odd while the daemon writes the record; never the same even value twice for what the arena holds.
   public var generation: UInt32 = 0
@@ -55,21 +95,22 @@ public struct ObjectRecord: Sendable, BitwiseCopyable {
   public var hash: UInt64 = 0
   public var site: UInt16 = 0
   public var pathLength: UInt16 = 0
-  public var bodyOffset: UInt16 = 0
-  public var bodyLength: UInt16 = 0
-  public var variants: (ResponseVariant, ResponseVariant, ResponseVariant, ResponseVariant) = (
-    ResponseVariant(), ResponseVariant(), ResponseVariant(), ResponseVariant()
-  )
-  /// Ones' complement sum of the body as if it began at an even offset, folded, as the heads' are.
-  public var bodyChecksum: UInt16 = 0
+  /// By `ContentCoding`: bytes from the start of the record to its `StoredRepresentation`; `none` or `elsewhere`.
+  public var representations: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
   /// Bits of `RecordFlag`.
   public var flags: UInt16 = 0
+  public var reserved: UInt16 = 0
   /// CLOCK_REALTIME second from which Age counts, with `RecordFlag.hasAge`.
   public var ageBase_s: UInt32 = 0
+  public var reserved2: UInt32 = 0
   public init() {}
 
-  public static var byteCount: Int { 64 }
-  public static var pathOffset: Int { 64 }
+  public static var byteCount: Int { 40 }
+  public static var pathOffset: Int { 40 }
+  /// Such a representation does not exist: a client that prefers it gets the next one.
+  public static var none: UInt16 { 0 }
+  /// It exists, but not in the store: a client that prefers it is handed over.
+  public static var elsewhere: UInt16 { 1 }
 }
 
 /// What is special about an object.

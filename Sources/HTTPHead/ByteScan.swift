@@ -34,6 +34,9 @@ enum ByteScan {
     return (~((low &+ every(0x50)) & ~(low &+ every(0x46))) | word) & top
   }
 
+  /// Quotation marks, in a word of ASCII; bytes beyond it spoil only the places above them.
+  @inline(__always) static func quotes(_ word: UInt64) -> UInt64 { equal(word, 0x22) & ~word & top }
+
   /// The top bit of every byte that is `byte`, exact for all of them; the word's bytes are ASCII.
   @inline(__always) private static func equal(_ word: UInt64, _ byte: UInt8) -> UInt64 {
     ~((word ^ every(byte)) &+ every(0x7f))

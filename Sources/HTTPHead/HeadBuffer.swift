@@ -28,13 +28,51 @@ public struct HeadBuffer {
     base.put16(UInt16(truncatingIfNeeded: position), Self.lineStartsOffset &+ (line & 63) &* 2)
   }
 
+  // What is known of the method and of Accept-Encoding lies between the head and the line starts.
+
+  /// Whether the method is HEAD; else it is GET.
+  @inline(__always) public var isHead: Bool { methodExcess != 0 }
+  /// How many bytes longer than GET the method is: 0 or 1.
+  @inline(__always) var methodExcess: Int {
+    get { Int(bytes.word16(2080) & 1) }
+    nonmutating set { base.put16(UInt16(truncatingIfNeeded: newValue), 2080) }
+  }
+  /// The codings Accept-Encoding asks for, once `readCodings` has been called.
+  @inline(__always) public var codingOrder: CodingOrder {
+    get { CodingOrder(rawValue: bytes.word16(2082)) }
+    nonmutating set { base.put16(newValue.rawValue, 2082) }
+  }
+  /// Weights of Accept-Encoding in thousandths, by `CodingWeight`.
+  @inline(__always) func weight(_ index: Int) -> UInt16 { bytes.word16(2084 &+ (index & 7) &* 2) }
+  @inline(__always) func setWeight(_ index: Int, _ weight: UInt16) { base.put16(weight, 2084 &+ (index & 7) &* 2) }
+  /// Where the next member of a list begins.
+  @inline(__always) var listCursor: Int {
+    get { Int(bytes.word16(2100)) }
+    nonmutating set { base.put16(UInt16(truncatingIfNeeded: newValue), 2100) }
+  }
+
+  /// Where a field of a kind begins: its name while lines are read, its value afterwards. 0: there is none.
+  @inline(__always) func fieldStart(_ kind: UInt8) -> Int { Int(bytes.word16(Self.fieldOffset(kind))) }
+  /// Where its value ends.
+  @inline(__always) func fieldEnd(_ kind: UInt8) -> Int { Int(bytes.word16(Self.fieldOffset(kind) &+ 2)) }
+  @inline(__always) func setField(_ kind: UInt8, start: Int, end: Int) {
+    base.put16(UInt16(truncatingIfNeeded: start), Self.fieldOffset(kind))
+    base.put16(UInt16(truncatingIfNeeded: end), Self.fieldOffset(kind) &+ 2)
+  }
+  @inline(__always) func clearFields() { for pair in 0..<4 { base.put64(0, 2272 &+ pair &* 8) } }
+  private static func fieldOffset(_ kind: UInt8) -> Int { 2272 &+ Int(kind & 7) &* 4 }
+
+  @inline(__always) public var hasIfNoneMatch: Bool { fieldStart(FieldKind.ifNoneMatch) != 0 }
+  @inline(__always) public var hasIfModifiedSince: Bool { fieldStart(FieldKind.ifModifiedSince) != 0 }
+
   /// Hash of the path, not finished.
   @inline(__always) public var pathHash: UInt64 {
     get { bytes.word64(2240) }
     nonmutating set { base.put64(newValue, 2240) }
   }
   /// The path begins at `pathOffset` and has at most `Limits.pathBytesMax` bytes.
-  public static var pathOffset: Int { 4 }
+  @inline(__always) public var pathOffset: Int { 4 &+ methodExcess }
+  @inline(__always) public var path: UnsafeRawPointer { bytes + pathOffset }
   @inline(__always) public var pathLength: Int {
     get { Int(bytes.word16(2248)) }
     nonmutating set { base.put16(UInt16(truncatingIfNeeded: newValue), 2248) }
@@ -88,7 +126,7 @@ public struct HeadBuffer {
   @inline(__always) public var hasQuery: Bool {
     for step in 0..<32 {
       if step &* 8 >= pathLength { break }
-      if ByteScan.holds(bytes.word64(Self.pathOffset &+ step &* 8), 0x3f, first: pathLength &- step &* 8) {
+      if ByteScan.holds(path.word64(step &* 8), 0x3f, first: pathLength &- step &* 8) {
         return true
       }
     }
@@ -119,7 +157,10 @@ public enum ConnectionOption {
 /// What is found amiss while fields are read; looked at once, after the last one.
 enum HeadFault {
   static var malformed: UInt32 { 1 }
-  static var conditional: UInt32 { 2 }
-  static var field: UInt32 { 4 }
-  static var connection: UInt32 { 8 }
+  static var connection: UInt32 { 2 }
+  /// A field's name only begins like the one it was taken for.
+  @inline(__always) static func misnamed(_ kind: UInt8) -> UInt32 { 1 &<< (8 &+ UInt32(kind & 7)) }
+  /// There is a second field of the kind.
+  @inline(__always) static func repeated(_ kind: UInt8) -> UInt32 { 1 &<< (16 &+ UInt32(kind & 7)) }
+  @inline(__always) static func any(_ kind: UInt8) -> UInt32 { misnamed(kind) | repeated(kind) }
 }

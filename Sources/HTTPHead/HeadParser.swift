@@ -1,10 +1,12 @@
 import Contract
 import Wire
 
-/// Reads the head of a GET request as the kernel part understands it: to the last byte, or not at all.
+/// Reads the head of a GET or HEAD request as the kernel part understands it: to the last byte, or not at all.
 ///
-/// What is understood: `GET`, an origin-form target, HTTP/1.0 or 1.1, fields whose names are letters, digits and
-/// hyphens and whose values are printable ASCII, at most one Host and one Connection (RFC 9112 sections 2 to 5).
+/// What is understood: `GET` or `HEAD`, an origin-form target, HTTP/1.0 or 1.1, fields whose names are letters, digits and
+/// hyphens and whose values are printable ASCII, at most one each of Host, Connection, If-None-Match, If-Modified-Since
+/// and Accept-Encoding (RFC 9112 sections 2 to 5). The values of the last three are read when it is known that they
+/// matter.
 /// Everything else has a reason of its own and goes to the server behind, which may well understand it.
 ///
 /// Each loop is a function that is not inlined: when it returns, the verifier forgets its variables, so that all ways
@@ -14,23 +16,32 @@ extension HeadBuffer {
   ///
   /// - Returns: `nil` if the head is understood: then the path, its hash, Host and Connection are known.
   @inline(__always) public func parse(hashSeed: UInt64) -> HandoverReason? {
-    // "GET " and, at the end of the segment, the empty line.
-    if bytes.word32(0) != 0x2054_4547 { return .method }
+    // "GET " or "HEAD " and, at the end of the segment, the empty line.
+    let method = bytes.word32(0)
+    if method == 0x2054_4547 {
+      methodExcess = 0
+    } else if method == 0x4441_4548 && bytes.word8(4) == 0x20 {
+      methodExcess = 1
+    } else {
+      return .method
+    }
     if (bytes + ((length &- 4) & Self.mask)).word32(0) != 0x0a0d_0a0d { return .headIncomplete }
     if let reason = readTarget(hashSeed: hashSeed) { return reason }
     if let reason = readVersion() { return reason }
     if let reason = findLines() { return reason }
     readFields()
+    readValues()
     return judge()
   }
 
   /// The request target: visible ASCII up to a space, beginning with a slash (origin-form, RFC 9112 section 3.2.1).
   @inline(never) private func readTarget(hashSeed: UInt64) -> HandoverReason? {
-    if bytes.word8(Self.pathOffset) != 0x2f { return .target }
+    let path = self.path
+    if path.word8(0) != 0x2f { return .target }
     var hash = PathHash(seed: hashSeed, site: 0)
     pathLength = 0
     for step in 0..<33 {
-      let word = bytes.word64(Self.pathOffset &+ step &* 8)
+      let word = path.word64(step &* 8)
       let found = ByteScan.notVisible(word)
       if found == 0 {
         hash.add(word)
@@ -50,7 +61,7 @@ extension HeadBuffer {
 
   /// The version and the end of the request line.
   @inline(__always) private func readVersion() -> HandoverReason? {
-    let position = (Self.pathOffset &+ 1 &+ pathLength) & 511
+    let position = (pathOffset &+ 1 &+ pathLength) & 511
     let version = (bytes + position).word64(0)
     // "HTTP/1.1" and "HTTP/1.0" as loaded: the first letter is the lowest byte.
     if version == 0x312e_312f_5054_5448 {
@@ -103,12 +114,10 @@ extension HeadBuffer {
     return cursor &+ 2 == length ? nil : .pipelined
   }
 
-  /// Looks at every field's name, and at the values of those that matter here.
+  /// Looks at every field's name, and notes where those are that matter here.
   @inline(never) private func readFields() {
     faults = UInt32(truncatingIfNeeded: zero)
-    hostOffset = zero
-    hostLength = zero
-    connectionOption = UInt16(truncatingIfNeeded: zero)
+    clearFields()
     for line in 0..<Limits.fieldLinesMax {
       let start = lineStart(line)
       let next = lineStart(line &+ 1)
@@ -133,45 +142,72 @@ extension HeadBuffer {
       let key = nameLength < 8 ? first & ((1 &<< UInt64((nameLength & 7) &* 8)) &- 1) : first
       let kind = FieldNames.kind(of: key)
       if kind != FieldKind.other {
-        readField(kind: kind, start: start, colon: colon, end: next &- 2, nameLength: nameLength)
+        if fieldStart(kind) != 0 { faults |= HeadFault.repeated(kind) }
+        setField(kind, start: start, end: next &- 2)
       }
     }
   }
 
-  @inline(__always)
-  private func readField(kind: UInt8, start: Int, colon: Int, end: Int, nameLength: Int) {
+  /// Holds the names against the whole names they are taken for, and finds where the values begin.
+  @inline(never) private func readValues() {
+    connectionOption = ConnectionOption.none
+    findValue(FieldKind.host, nameLength: 4, isNamed: true)
+    let connection = fieldStart(FieldKind.connection)
+    findValue(FieldKind.connection, nameLength: 10, isNamed: word16(connection &+ 8) | 0x2020 == 0x6e6f)
+    if connection != 0 { readConnection() }
+    let noneMatch = fieldStart(FieldKind.ifNoneMatch)
+    findValue(
+      FieldKind.ifNoneMatch, nameLength: 13,
+      isNamed: word64(noneMatch &+ 5) | ByteScan.every(0x20) == 0x6863_7461_6d2d_656e)
+    let modifiedSince = fieldStart(FieldKind.ifModifiedSince)
+    findValue(
+      FieldKind.ifModifiedSince, nameLength: 17,
+      isNamed: word64(modifiedSince &+ 8) | ByteScan.every(0x20) == 0x636e_6973_2d64_6569
+        && word16(modifiedSince &+ 16) | 0x20 == 0x3a65)
+    let encoding = fieldStart(FieldKind.acceptEncoding)
+    findValue(
+      FieldKind.acceptEncoding, nameLength: 15,
+      isNamed: word64(encoding &+ 7) | ByteScan.every(0x20) == 0x676e_6964_6f63_6e65)
+    hostOffset = fieldStart(FieldKind.host)
+    hostLength = fieldEnd(FieldKind.host) &- hostOffset
+  }
+
+  /// Puts the start of the value in the place of the start of the line.
+  @inline(__always) private func findValue(_ kind: UInt8, nameLength: Int, isNamed: Bool) {
+    let start = fieldStart(kind)
+    if start == 0 { return }
+    let colon = (start &+ nameLength) & Self.mask
+    let next = word16(colon)
+    if !isNamed || next & 0xff != 0x3a { faults |= HeadFault.misnamed(kind) }
     // One space before the value, as everybody sends it; any other white space is found in the value.
-    let space = (word16(colon) >> 8) == 0x20
-    let value = (colon &+ (space ? 2 : 1)) & Self.mask
-    let length = (end &- value) & Self.mask
-    if kind == FieldKind.host {
-      // A second Host (RFC 9112 section 3.2).
-      if hostOffset != 0 { faults |= HeadFault.malformed }
-      hostOffset = value
-      hostLength = length
-    } else if kind == FieldKind.connection {
-      if nameLength != 10 || word16(start &+ 8) | 0x2020 != 0x6e6f || connectionOption != ConnectionOption.none {
-        faults |= HeadFault.connection
-      }
-      let word = word64(value) | ByteScan.every(0x20)
-      if length == 5 && word & 0xff_ffff_ffff == 0x65_736f_6c63 {
-        connectionOption = ConnectionOption.close
-      } else if length == 10 && word == 0x696c_612d_7065_656b && word16(value &+ 8) | 0x2020 == 0x6576 {
-        connectionOption = ConnectionOption.keepAlive
-      } else {
-        faults |= HeadFault.connection
-      }
+    let value = colon &+ (next >> 8 == 0x20 ? 2 : 1)
+    setField(kind, start: value & Self.mask, end: fieldEnd(kind))
+  }
+
+  @inline(__always) private func readConnection() {
+    let value = fieldStart(FieldKind.connection)
+    let length = fieldEnd(FieldKind.connection) &- value
+    let word = word64(value) | ByteScan.every(0x20)
+    if length == 5 && word & 0xff_ffff_ffff == 0x65_736f_6c63 {
+      connectionOption = ConnectionOption.close
+    } else if length == 10 && word == 0x696c_612d_7065_656b && word16(value &+ 8) | 0x2020 == 0x6576 {
+      connectionOption = ConnectionOption.keepAlive
     } else {
-      faults |= kind == FieldKind.conditional ? HeadFault.conditional : HeadFault.field
+      faults |= HeadFault.connection
     }
   }
 
   @inline(__always) private func judge() -> HandoverReason? {
     let faults = self.faults
-    if faults & HeadFault.malformed != 0 { return .headMalformed }
-    if faults & HeadFault.field != 0 { return .field }
-    if faults & HeadFault.connection != 0 { return .connectionField }
-    if faults & HeadFault.conditional != 0 { return .conditional }
+    if faults & (HeadFault.malformed | HeadFault.repeated(FieldKind.host)) != 0 { return .headMalformed }
+    if fieldStart(FieldKind.refused) != 0 { return .field }
+    if faults & (HeadFault.connection | HeadFault.any(FieldKind.connection)) != 0 { return .connectionField }
+    if fieldStart(FieldKind.conditional) != 0
+      || faults & (HeadFault.any(FieldKind.ifNoneMatch) | HeadFault.any(FieldKind.ifModifiedSince)) != 0
+    {
+      return .conditional
+    }
+    if faults & HeadFault.any(FieldKind.acceptEncoding) != 0 { return .acceptEncoding }
     if hostOffset == 0 { return minorVersion == 0 ? nil : .hostMissing }
     if hostLength == 0 || hostLength > Limits.hostBytesMax { return .hostUnknown }
     return isHostPlain() ? nil : .hostUnknown

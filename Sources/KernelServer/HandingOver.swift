@@ -70,7 +70,7 @@ extension Server {
     event.put16(0, 14)
     let host = UnsafeRawPointer(head.base) + (head.hostOffset & (Limits.headBytesMax &- 1))
     for word in 0..<8 { event.put64(host.word64(word &* 8), MissEvent.hostOffset &+ word &* 8) }
-    let path = UnsafeRawPointer(head.base) + HeadBuffer.pathOffset
+    let path = head.path
     for word in 0..<32 { event.put64(path.word64(word &* 8), MissEvent.pathOffset &+ word &* 8) }
   }
 }

@@ -13,15 +13,34 @@ struct Record {
   @inline(__always) var hash: UInt64 { bytes.word64(8) }
   @inline(__always) var site: UInt16 { bytes.word16(16) }
   @inline(__always) var pathLength: UInt16 { bytes.word16(18) }
-  @inline(__always) var bodyOffset: Int { Int(bytes.word16(20)) }
-  @inline(__always) var bodyLength: UInt16 { bytes.word16(22) }
-  @inline(__always) var bodyChecksum: UInt16 { bytes.word16(56) }
-  @inline(__always) var flags: UInt16 { bytes.word16(58) }
-  @inline(__always) var ageBase_s: UInt32 { bytes.word32(60) }
-  @inline(__always) func variant(_ index: Int) -> Variant { Variant(base: bytes + (24 &+ (index & 3) &* 8)) }
+  @inline(__always) var flags: UInt16 { bytes.word16(28) }
+  @inline(__always) var ageBase_s: UInt32 { bytes.word32(32) }
+  /// Where the representation in a coding is; `ObjectRecord.none` or `.elsewhere`.
+  @inline(__always) func place(ofCoding coding: Int) -> UInt16 { bytes.word16(20 &+ (coding & 3) &* 2) }
+  /// Whether there is a representation in any coding but identity.
+  @inline(__always) var hasCodings: Bool { bytes.word64(20) >> 16 != 0 }
+  @inline(__always) func representation(at place: UInt16) -> Representation {
+    Representation(record: bytes, base: bytes + Int(place))
+  }
   @inline(__always) var currentGeneration: UInt32 { bytes.word32(0) }
   @inline(__always) func touch(_ second: UInt32) {
     if bytes.word32(4) != second { base.put32(second, 4) }
+  }
+
+  /// One `StoredRepresentation` of the record.
+  struct Representation {
+    let record: UnsafeRawPointer
+    let base: UnsafeRawPointer
+    /// - Parameter index: of `VariantIndex`, plus `VariantIndex.count` for 304.
+    @inline(__always) func variant(_ index: Int) -> Variant { Variant(base: base + (index & 7) &* 8) }
+    @inline(__always) var bodyOffset: Int { Int(base.word16(64)) }
+    @inline(__always) var bodyLength: UInt16 { base.word16(66) }
+    @inline(__always) var bodyChecksum: UInt16 { base.word16(68) }
+    @inline(__always) var tag: UnsafeRawPointer { record + Int(base.word16(70)) }
+    @inline(__always) var tagLength: Int { Int(base.word16(72)) }
+    @inline(__always) var lastModifiedOffset: Int { Int(base.word16(74)) }
+    @inline(__always) var lastModified: UnsafeRawPointer { record + lastModifiedOffset }
+    @inline(__always) func has(rule: UInt16) -> Bool { base.word16(76) & rule != 0 }
   }
 
   struct Variant {
@@ -71,7 +90,7 @@ struct Record {
   @inline(__always) private func hasPath(of head: HeadBuffer) -> Bool {
     let length = head.pathLength
     if Int(pathLength) != length { return false }
-    let asked = UnsafeRawPointer(head.base) + HeadBuffer.pathOffset
+    let asked = head.path
     let stored = bytes + ObjectRecord.pathOffset
     for word in 0..<32 {
       let left = length &- word &* 8

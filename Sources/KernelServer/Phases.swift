@@ -29,6 +29,10 @@ enum Phases {
 
   /// Reads the options in the scratch memory into the segment there.
   @inline(__always) static func readOptions() { _ = readScratchOptions() }
+
+  /// Chooses the form in which the object in the scratch memory answers the head there. If there is none, the reason is
+  /// in the scratch memory, else the form.
+  @inline(__always) static func chooseForm() -> Bool { chooseScratchForm() != 0 }
 }
 
 /// 1 if the head is understood.
@@ -51,6 +55,15 @@ enum Phases {
   let scratch = Scratch(memory)
   scratch.segment.pointee.readOptions(UnsafeRawPointer(scratch.options))
   return 1
+}
+
+/// 1 if there is an answer.
+@used @inline(never) public func chooseScratchForm() -> UInt32 {
+  guard let memory = Maps.scratch else { return 0 }
+  let scratch = Scratch(memory)
+  guard let reason = Selection.choose(scratch) else { return 1 }
+  scratch.reason.pointee = reason.rawValue
+  return 0
 }
 
 /// Where it is, is in the scratch memory, so that each step is the same to the verifier.

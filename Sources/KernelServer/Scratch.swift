@@ -24,6 +24,11 @@ struct Scratch {
     (base + 2912).assumingMemoryBound(to: UInt32.self)
   }
 
+  /// The form of the answer to the request: a `Form`.
+  @inline(__always) var form: UnsafeMutablePointer<UInt16> {
+    (base + 2940).assumingMemoryBound(to: UInt16.self)
+  }
+
   // Lengths of copies. The verifier must see that a length is between 1 and a limit, and the compiler must not see
   // that it has been compared before, or it folds the comparisons into one the verifier learns nothing from. So a
   // length is stored, and read again after a helper call, the compiler not knowing what the call changes.

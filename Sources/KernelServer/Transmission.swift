@@ -40,6 +40,9 @@ extension Server {
     // Before anything is sent, for the client may be faster than we are.
     guard keep(stored) else { return drop(.full) }
     counters.count(code: part.pointee.counter)
+    if part.pointee.counter == Counter.hits.rawValue && Form(rawValue: connection.form).isNotModified {
+      counters.count(.notModified)
+    }
     if !connection.owesAcknowledgement { return packet.reflect() }
     for _ in 0..<InitialWindow.segments {
       part.pointee.segments = part.pointee.segments &- 1

@@ -37,6 +37,14 @@ enum PrefixArgument {
   }
 }
 
+/// `/private/` or `.css` on the command line.
+enum PathPatternArgument {
+  static func parse(_ text: String) throws -> PathSelection.Pattern {
+    if let pattern = PathSelection.Pattern(text) { return pattern }
+    throw ValidationError("'\(text)' is neither a prefix of paths, as /private/, nor an extension, as .css")
+  }
+}
+
 /// A number of bytes as a user writes it: `67108864`, `64M`, `64MiB`. The units are binary.
 struct ByteSize: Equatable, Sendable {
   /// Of the object store. The smallest one still holds a few dozen of the largest objects.

@@ -62,6 +62,20 @@ struct ServeCommand: AsyncParsableCommand {
     transform: PrefixArgument.parse)
   var deny: [AddressPrefix] = []
 
+  @Option(
+    name: .customLong("kernel-only"), parsing: .singleValue,
+    help: ArgumentHelp(
+      "Answer only such paths in the kernel: /prefix/ or .extension; may be repeated.", valueName: "pattern"),
+    transform: PathPatternArgument.parse)
+  var kernelOnly: [PathSelection.Pattern] = []
+
+  @Option(
+    name: .customLong("kernel-never"), parsing: .singleValue,
+    help: ArgumentHelp(
+      "Never answer such paths in the kernel: /prefix/ or .extension; may be repeated.", valueName: "pattern"),
+    transform: PathPatternArgument.parse)
+  var kernelNever: [PathSelection.Pattern] = []
+
   @OptionGroup var admin: AdminOptions
 
   @Option(
@@ -85,6 +99,8 @@ struct ServeCommand: AsyncParsableCommand {
     if directory.isEmpty { throw ValidationError("the directory has no name") }
     try Self.requireDistinct(listen.map(\.description), option: "--listen")
     try Self.requireDistinct(interfaces, option: "--interface")
+    try Self.requireDistinct(kernelOnly.map(\.description), option: "--kernel-only")
+    try Self.requireDistinct(kernelNever.map(\.description), option: "--kernel-never")
     for (option, count) in [("--allow", allow.count), ("--deny", deny.count)] where count > Limits.prefixesMax {
       throw ValidationError("\(option) is given more than \(Limits.prefixesMax) times")
     }
@@ -124,7 +140,8 @@ struct ServeCommand: AsyncParsableCommand {
       directory: directory,
       listen: listen.isEmpty ? [ListenAddress(address: 0x7f00_0001, port: 8080)] : listen,
       backend: backend, mode: mode, interfaces: interfaces, adminPath: admin.path, cacheBytes: cacheSize.bytes,
-      clients: ClientLists(allowed: allow, denied: deny), upstream: upstream.proxy, tls: tls.options)
+      clients: ClientLists(allowed: allow, denied: deny),
+      kernelPaths: PathSelection(only: kernelOnly, never: kernelNever), upstream: upstream.proxy, tls: tls.options)
   }
 
   func run() async throws {

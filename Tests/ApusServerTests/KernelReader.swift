@@ -78,8 +78,12 @@ struct KernelReader: Sendable {
     }
   }
 
-  /// - Parameter hit_s: what the kernel part writes into the record for an answer.
-  func read(_ path: String, site: UInt16 = 0, variant: Int = 0, hit_s: UInt32? = nil) -> Outcome {
+  /// - Parameters:
+  ///   - variant: of `VariantIndex`, plus `VariantIndex.count` for 304, whose body is nobody's business.
+  ///   - hit_s: what the kernel part writes into the record for an answer.
+  func read(
+    _ path: String, site: UInt16 = 0, coding: ContentCoding = .identity, variant: Int = 0, hit_s: UInt32? = nil
+  ) -> Outcome {
     let bytes = Array(path.utf8)
     let hash = hash(site, bytes)
     guard let slot = slots(site, bytes).first(where: { IndexBucket.matches(slot: $0, hash: hash) }) else {
@@ -92,17 +96,19 @@ struct KernelReader: Sendable {
     guard record.load(fromByteOffset: 16, as: UInt16.self) == site,
       record.load(fromByteOffset: 18, as: UInt16.self) == bytes.count,
       Self.words(bytes).enumerated().allSatisfy({
-        record.load(fromByteOffset: 64 + 8 * $0.offset, as: UInt64.self) == $0.element
+        record.load(fromByteOffset: 40 + 8 * $0.offset, as: UInt64.self) == $0.element
       })
     else { return self.generation(record) == generation ? .none : .torn }
     func field(_ offset: Int) -> Int { Int(record.load(fromByteOffset: offset, as: UInt16.self)) }
-    let (headOffset, headLength) = (field(24 + 8 * variant), field(26 + 8 * variant))
-    let (bodyOffset, bodyLength) = (field(20), field(22))
+    let place = field(20 + 2 * Int(coding.rawValue))
+    if place <= 1 { return self.generation(record) == generation ? .none : .torn }
+    let (headOffset, headLength) = (field(place + 8 * variant), field(place + 8 * variant + 2))
+    let (bodyOffset, bodyLength) = (field(place + 64), field(place + 66))
     // Offsets of a record that is being written may be anything; the kernel bounds them too.
     guard headOffset + headLength <= 32_768, bodyOffset + bodyLength <= 32_768 else { return .torn }
     let head = copy(record + headOffset, headLength)
-    let (dateOffset, headChecksum) = (field(28 + 8 * variant), UInt16(field(30 + 8 * variant)))
-    let bodyChecksum = UInt16(field(56))
+    let (dateOffset, headChecksum) = (field(place + 8 * variant + 4), UInt16(field(place + 8 * variant + 6)))
+    let bodyChecksum = UInt16(field(place + 68))
     var checksum = Int(headChecksum) + Int(headLength % 2 == 0 ? bodyChecksum : bodyChecksum.byteSwapped)
     if checksum > 0xffff { checksum -= 0xffff }
     pause()
@@ -116,8 +122,22 @@ struct KernelReader: Sendable {
     return .answer(answer)
   }
 
-  func answer(_ path: String, site: UInt16 = 0, variant: Int = 0, hit_s: UInt32? = nil) -> Answer? {
-    if case .answer(let answer) = read(path, site: site, variant: variant, hit_s: hit_s) { answer } else { nil }
+  func answer(
+    _ path: String, site: UInt16 = 0, coding: ContentCoding = .identity, variant: Int = 0, hit_s: UInt32? = nil
+  ) -> Answer? {
+    let outcome = read(path, site: site, coding: coding, variant: variant, hit_s: hit_s)
+    if case .answer(let answer) = outcome { return answer }
+    return nil
+  }
+
+  /// The tag, the date and the rules of a representation that is known to be there.
+  func validators(_ path: String, coding: ContentCoding = .identity) -> (tag: [UInt8], date: [UInt8], rules: UInt16)? {
+    guard let unit = answer(path, coding: coding)?.unit else { return nil }
+    let record = test.memory.arena + unit * 64
+    func field(_ offset: Int) -> Int { Int(record.load(fromByteOffset: offset, as: UInt16.self)) }
+    let place = field(20 + 2 * Int(coding.rawValue))
+    let date = field(place + 74) == 0 ? [] : copy(record + field(place + 74), 29)
+    return (copy(record + field(place + 70), field(place + 72)), date, UInt16(field(place + 76)))
   }
 
   private func generation(_ record: UnsafeMutableRawPointer) -> UInt32 {

@@ -81,6 +81,18 @@ import Testing
     #expect(complaint("a", "b")?.contains("'b'") == true)
   }
 
+  @Test func `patterns of paths are prefixes and extensions`() throws {
+    let paths = try options(
+      "--kernel-only", "/static/", "--kernel-only", "*.css", "--kernel-never", ".html", "--kernel-never", "/"
+    ).kernelPaths
+    #expect(paths.only == [.prefix("/static/"), .suffix(".css")] && paths.never == [.suffix(".html"), .prefix("/")])
+    for wrong in ["", "css", ".", "*", "*.", "**.css", "a/b", ".a/b"] {
+      #expect(complaint("--kernel-only", wrong)?.contains("'\(wrong)'") == true)
+    }
+    #expect(complaint("--kernel-never", ".css", "--kernel-never", "*.css")?.contains("given twice") == true)
+    #expect(try options().kernelPaths == PathSelection())
+  }
+
   @Test func `a backend on the same port of another address is none of these`() throws {
     #expect(try options("--listen", "10.0.0.1:80", "--backend", "127.0.0.1:80").backend != nil)
   }

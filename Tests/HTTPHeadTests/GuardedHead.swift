@@ -61,8 +61,26 @@ final class GuardedHead {
     let host = buffer.hostOffset == 0 ? nil : Array(bytes[buffer.hostOffset..<buffer.hostOffset + buffer.hostLength])
     return .accepted(
       UnderstoodHead(
-        path: Array(bytes[HeadBuffer.pathOffset..<HeadBuffer.pathOffset + buffer.pathLength]), host: host,
-        minorVersion: Int(buffer.minorVersion), isPersistent: buffer.isPersistent))
+        path: Array(bytes[buffer.pathOffset..<buffer.pathOffset + buffer.pathLength]), host: host,
+        minorVersion: Int(buffer.minorVersion), isPersistent: buffer.isPersistent, isHead: buffer.isHead))
+  }
+
+  /// What the fields of the head that was just accepted say; the codings first, which leaves its traces in the buffer.
+  func meaning() -> FieldMeaning {
+    let isRead = buffer.readCodings()
+    var meaning = FieldMeaning(codings: isRead ? buffer.codingOrder : nil)
+    for (index, tag) in FieldMeaning.tags.enumerated() where buffer.hasIfNoneMatch {
+      let match = Self.padded(tag) { buffer.ifNoneMatch(names: $0, length: tag.utf8.count) }
+      meaning.namesTag[index] = match == Match.unclear ? nil : match == Match.yes
+    }
+    if buffer.hasIfModifiedSince {
+      meaning.isUnmodified = Self.padded(FieldMeaning.date) { buffer.ifModifiedSince(is: $0) } ? true : nil
+    }
+    return meaning
+  }
+
+  private static func padded<Result>(_ text: String, _ body: (UnsafeRawPointer) -> Result) -> Result {
+    (Array(text.utf8) + [UInt8](repeating: 0xa5, count: 7)).withUnsafeBytes { body($0.baseAddress!) }
   }
 }
 
@@ -72,6 +90,19 @@ struct UnderstoodHead: Equatable {
   var host: [UInt8]?
   var minorVersion: Int
   var isPersistent: Bool
+  var isHead = false
+}
+
+/// What the fields say whose values are read only where they matter. `nil`: not understood, or not there.
+struct FieldMeaning: Equatable {
+  static let tags = ["\"1\"", "\"5c1-0123456789abcdef\"", "\"a, b\"", "\"" + String(repeating: "t", count: 62) + "\""]
+  static let date = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+  var codings: CodingOrder?
+  /// For each of `tags`, whether If-None-Match names it.
+  var namesTag = [Bool?](repeating: nil, count: tags.count)
+  /// Whether If-Modified-Since is `date`.
+  var isUnmodified: Bool?
 }
 
 enum ParsedHead: Equatable, CustomStringConvertible {
@@ -83,7 +114,8 @@ enum ParsedHead: Equatable, CustomStringConvertible {
     case .accepted(let head):
       let host = head.host.map { String(decoding: $0, as: UTF8.self) } ?? "none"
       let connection = head.isPersistent ? "persists" : "closes"
-      return "1.\(head.minorVersion) \(String(decoding: head.path, as: UTF8.self)) host \(host), \(connection)"
+      return
+        "\(head.isHead ? "HEAD " : "")1.\(head.minorVersion) \(String(decoding: head.path, as: UTF8.self)) host \(host), \(connection)"
     case .refused(let reason): return "refused: \(reason)"
     }
   }

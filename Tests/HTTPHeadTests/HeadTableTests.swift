@@ -30,10 +30,12 @@ import Testing
   // MARK: Rows
 
   private static func accept(
-    _ name: String, _ head: [UInt8], path: String = "/", host: String? = "a", minor: Int = 1, persists: Bool = true
+    _ name: String, _ head: [UInt8], path: String = "/", host: String? = "a", minor: Int = 1, persists: Bool = true,
+    isHead: Bool = false
   ) -> Case {
     let understood = UnderstoodHead(
-      path: Array(path.utf8), host: host.map { Array($0.utf8) }, minorVersion: minor, isPersistent: persists)
+      path: Array(path.utf8), host: host.map { Array($0.utf8) }, minorVersion: minor, isPersistent: persists,
+      isHead: isHead)
     return Case(testDescription: name, head: head, expected: .accepted(understood))
   }
 
@@ -76,6 +78,10 @@ import Testing
       Array(("GET / HTTP/1.1\r\nHost: a\r\n" + String(repeating: "x: y\r\n", count: 38) + "\r\n").utf8)),
     accept(
       "a name of 47 bytes", BrowserHeads.head("GET / HTTP/1.1", "Host: a", String(repeating: "n", count: 47) + ": 1")),
+    accept("HEAD", BrowserHeads.head("HEAD /index.html HTTP/1.1", "Host: a"), path: "/index.html", isHead: true),
+    accept(
+      "HEAD in 1.0", BrowserHeads.head("HEAD / HTTP/1.0"), host: nil, minor: 0, persists: false, isHead: true),
+    accept("a reload", BrowserHeads.reload, path: "/style.css", host: site),
     accept("an empty value", BrowserHeads.head("GET / HTTP/1.1", "Host: a", "X:")),
     accept("only space in a value", BrowserHeads.head("GET / HTTP/1.1", "Host: a", "X:   ")),
     accept("colons in a value", BrowserHeads.head("GET / HTTP/1.1", "X: host: b", "Host: a")),
@@ -83,7 +89,10 @@ import Testing
 
   private static let start = "GET / HTTP/1.1\r\nHost: a\r\n"
   static let refused = [
-    refuse("HEAD", .method, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    refuse("HEADS", .method, "HEADS / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    refuse("HEAD without its space", .method, "HEAD/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+    refuse("head", .method, "head / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    refuse("HEAD, two spaces", .target, "HEAD  / HTTP/1.1\r\nHost: a\r\n\r\n"),
     refuse("POST", .method, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"),
     refuse("get", .method, "get / HTTP/1.1\r\nHost: a\r\n\r\n"),
     refuse("GETS", .method, "GETS / HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -158,7 +167,14 @@ import Testing
     line("Upgrade:h2c", .field), line("HTTP2-Settings: AA", .field), line("TE: trailers", .field),
     line("Trailer: X", .field), line("Authorization: Basic QQ==", .field), line("Proxy-Authorization: x", .field),
     line("Proxy-Connection: keep-alive", .field),
-    line("If-None-Match: \"a\"", .conditional), line("If-Modified-Since: x", .conditional),
+    line("If-None-Match: \"a\"\r\nIf-None-Match: \"b\"", .conditional), line("If-None-Matches: \"a\"", .conditional),
+    line("If-None-Match2: \"a\"", .conditional), line("If-None-Mat: \"a\"", .conditional),
+    line("If-Modified-Since: x\r\nIF-MODIFIED-SINCE: x", .conditional),
+    line("If-Modified-Since2: x", .conditional), line("If-ModifiXd-Since: x", .conditional),
+    line("If-Modified: x", .conditional), line("Accept-Encodings: br", .acceptEncoding),
+    line("Accept-Encodinx: br", .acceptEncoding), line("Accept-E: br", .acceptEncoding),
+    line("Accept-Encoding: br\r\naccept-encoding: br", .acceptEncoding),
+    harmless("Cache-Control: no-cache"), harmless("Cache-Control: max-age=0"), harmless("Pragma: no-cache"),
     line("If-Match: *", .conditional), line("If-Unmodified-Since: x", .conditional),
     harmless("Upgrade-Insecure-Requests: 1"), harmless("Expect-CT: x"), harmless("Ranges: x"), harmless("Hosts: b"),
     harmless("X-Host: b"), harmless("Hos: b"), harmless("T: b"), harmless("TEA: b"), harmless("Trailers: b"),

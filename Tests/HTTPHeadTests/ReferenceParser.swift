@@ -1,4 +1,4 @@
-/// Reads the head of a GET request a byte at a time, as RFC 9110 and RFC 9112 have it. It takes all that a kernel part
+/// Reads the head of a GET or HEAD request a byte at a time, as RFC 9110 and RFC 9112 have it. It takes all that a kernel part
 /// could ever be right to answer, so whatever the fast parser accepts must be accepted here, with the same meaning.
 struct ReferenceParser {
   private let bytes: UnsafeBufferPointer<UInt8>
@@ -9,7 +9,7 @@ struct ReferenceParser {
     init(_ why: StaticString) { self.why = why }
   }
 
-  static func parse(_ head: [UInt8]) throws(Refusal) -> UnderstoodHead {
+  static func parse(_ head: [UInt8]) throws(Refusal) -> (head: UnderstoodHead, meaning: FieldMeaning) {
     try head.withUnsafeBufferPointer { (bytes) throws(Refusal) in
       var parser = ReferenceParser(bytes: bytes)
       return try parser.head()
@@ -20,8 +20,9 @@ struct ReferenceParser {
 
   // MARK: RFC 9112 sections 2.1, 3, 5
 
-  private mutating func head() throws(Refusal) -> UnderstoodHead {
-    try expect("GET ")
+  private mutating func head() throws(Refusal) -> (head: UnderstoodHead, meaning: FieldMeaning) {
+    let isHead = peek() == 0x48
+    try expect(isHead ? "HEAD " : "GET ")
     let path = try target()
     try expect("HTTP/1.")
     guard let digit = next(), digit == 0x30 || digit == 0x31 else { throw Refusal("version") }
@@ -32,9 +33,10 @@ struct ReferenceParser {
     guard position == bytes.count else { throw Refusal("something follows") }
     let minorVersion = Int(digit - 0x30)
     guard fields.host != nil || minorVersion == 0 else { throw Refusal("no Host") }
-    return UnderstoodHead(
+    let head = UnderstoodHead(
       path: path, host: fields.host, minorVersion: minorVersion,
-      isPersistent: fields.closes ? false : minorVersion == 1 || fields.keepsAlive)
+      isPersistent: fields.closes ? false : minorVersion == 1 || fields.keepsAlive, isHead: isHead)
+    return (head, ReferenceMeaning.meaning(fields.others))
   }
 
   private mutating func target() throws(Refusal) -> [UInt8] {
@@ -53,6 +55,8 @@ struct ReferenceParser {
     var hasConnection = false
     var closes = false
     var keepsAlive = false
+    /// Values by name.
+    var others: [String: [String]] = [:]
   }
 
   private mutating func fieldLine(_ fields: inout Fields) throws(Refusal) {
@@ -90,9 +94,10 @@ struct ReferenceParser {
       }
     case "range", "expect", "upgrade", "authorization", "te", "trailer", "transfer-encoding", "content-length",
       "content-type", "content-encoding", "content-language", "content-location", "content-range",
-      "proxy-authorization", "proxy-connection", "http2-settings", "if-match", "if-none-match", "if-modified-since",
-      "if-unmodified-since", "if-range":
+      "proxy-authorization", "proxy-connection", "http2-settings", "if-match", "if-unmodified-since", "if-range":
       throw Refusal("a field that changes the answer")
+    case "if-none-match", "if-modified-since", "accept-encoding":
+      fields.others[name, default: []].append(String(decoding: value, as: UTF8.self))
     default: break
     }
   }

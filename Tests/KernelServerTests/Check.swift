@@ -47,7 +47,9 @@ struct Check {
   static func verdict(_ verdict: Int32, _ name: String) -> Check { Check(name: name) { $0.verdict == verdict } }
 
   /// Counted exactly so, and nothing else.
-  static func counts(_ names: String...) -> Check {
+  static func counts(_ names: String...) -> Check { counts(names) }
+
+  static func counts(_ names: [String]) -> Check {
     Check(name: "counted \(names)") { outcome in
       outcome.counted == Dictionary(names.map { ($0, 1) }, uniquingKeysWith: +)
     }
@@ -123,8 +125,10 @@ struct Check {
   static func response(
     _ bytes: [UInt8], sequence: UInt32, acknowledging acknowledgement: UInt32, fin: Bool = false, again: Bool = false
   ) -> Check {
-    reply("response of \(bytes.count) bytes", fin ? [.fin, .psh, .ack] : [.psh, .ack]) {
+    let counters =
+      again ? ["retransmissions"] : bytes.starts(with: "HTTP/1.1 304".utf8) ? ["hits", "notModified"] : ["hits"]
+    return reply("response of \(bytes.count) bytes", fin ? [.fin, .psh, .ack] : [.psh, .ack]) {
       $0.payload == bytes && $0.sequence == sequence && $0.acknowledgement == acknowledgement && $0.options.isEmpty
-    }.and(counts(again ? "retransmissions" : "hits"))
+    }.and(counts(counters))
   }
 }

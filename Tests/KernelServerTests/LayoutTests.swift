@@ -51,7 +51,10 @@ extension KernelPart {
       #expect(MemoryLayout<ListenerKey>.stride == 8 && MemoryLayout<Listener>.stride == 16)
       #expect(MemoryLayout<PrefixKey>.stride == 8 && MemoryLayout<PrefixKey>.offset(of: \.address) == 4)
       #expect(MemoryLayout<HostKey>.stride == 64 && MemoryLayout<FlowKey>.stride == 12)
-      #expect(MemoryLayout<Connection>.stride == 60 && MemoryLayout<ObjectRecord>.stride == 64)
+      #expect(MemoryLayout<Connection>.stride == 60 && MemoryLayout<ObjectRecord>.stride == 40)
+      #expect(ObjectRecord.byteCount == 40 && ObjectRecord.pathOffset == ObjectRecord.byteCount)
+      #expect(MemoryLayout<StoredRepresentation>.size == StoredRepresentation.byteCount)
+      #expect(ContentCoding.count == ContentCoding.allCases.count)
       #expect(MemoryLayout<ResponseVariant>.stride == 8 && MemoryLayout<MissEvent>.stride == MissEvent.hostOffset)
       #expect(MemoryLayout<SocketTuple>.size == 12 && MemoryLayout<RequestSocketAttributes>.size == 20)
     }
@@ -62,11 +65,18 @@ extension KernelPart {
       #expect(MemoryLayout<ObjectRecord>.offset(of: \.hash) == 8)
       #expect(MemoryLayout<ObjectRecord>.offset(of: \.site) == 16)
       #expect(MemoryLayout<ObjectRecord>.offset(of: \.pathLength) == 18)
-      #expect(MemoryLayout<ObjectRecord>.offset(of: \.bodyOffset) == 20)
-      #expect(MemoryLayout<ObjectRecord>.offset(of: \.bodyLength) == 22)
-      #expect(MemoryLayout<ObjectRecord>.offset(of: \.variants) == 24)
-      #expect(MemoryLayout<ObjectRecord>.offset(of: \.flags) == 58)
-      #expect(MemoryLayout<ObjectRecord>.offset(of: \.ageBase_s) == 60)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.flags) == 28)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.ageBase_s) == 32)
+      #expect(MemoryLayout<ObjectRecord>.offset(of: \.representations) == 20)
+      #expect(MemoryLayout<StoredRepresentation>.offset(of: \.variants) == 0)
+      #expect(MemoryLayout<StoredRepresentation>.offset(of: \.notModified) == VariantIndex.count * 8)
+      #expect(MemoryLayout<StoredRepresentation>.offset(of: \.bodyOffset) == 64)
+      #expect(MemoryLayout<StoredRepresentation>.offset(of: \.bodyLength) == 66)
+      #expect(MemoryLayout<StoredRepresentation>.offset(of: \.bodyChecksum) == 68)
+      #expect(MemoryLayout<StoredRepresentation>.offset(of: \.tagOffset) == 70)
+      #expect(MemoryLayout<StoredRepresentation>.offset(of: \.tagLength) == 72)
+      #expect(MemoryLayout<StoredRepresentation>.offset(of: \.lastModifiedOffset) == 74)
+      #expect(MemoryLayout<StoredRepresentation>.offset(of: \.rules) == 76)
       #expect(MemoryLayout<Control>.offset(of: \.heartbeat_ns) == 0, "the heartbeat is stored as the first word")
       #expect(MissEvent.pathOffset - MissEvent.hostOffset == Limits.hostBytesMax + 1)
       #expect(MissEvent.byteCount - MissEvent.pathOffset == Limits.pathBytesMax + 1)
@@ -92,6 +102,7 @@ extension KernelPart {
         ("headLength", place(scratch.headLength.place, 2)), ("bodyLength", place(scratch.bodyLength.place, 2)),
         ("site", place(scratch.site, 2)), ("objectUnit", place(scratch.objectUnit, 4)),
         ("objectGeneration", place(scratch.objectGeneration, 4)), ("reason", place(scratch.reason, 4)),
+        ("form", place(scratch.form, 2)),
         ("segment", place(scratch.segment, MemoryLayout<Segment>.size)),
         ("connection", place(scratch.connection, MemoryLayout<Connection>.size)),
         ("reply", place(scratch.reply, MemoryLayout<Reply>.size)),
@@ -105,6 +116,8 @@ extension KernelPart {
         }
       }
       #expect(HeadBuffer.byteCount <= 2304)
+      // A form names a representation by its place divided by eight, in 12 bits.
+      #expect(Limits.recordBytesMax <= 8 << 12)
     }
 
     @Test("powers of two, and an answer within what a packet can grow to") func limits() {

@@ -195,7 +195,7 @@ extension KernelPart {
         made.requestLength = UInt16(request)
         made.source = unit
         made.generation = object.generation
-        made.form = UInt16(closes ? VariantIndex.closing11 : VariantIndex.persistent11)
+        made.form = object.form(closes ? VariantIndex.closing11 : VariantIndex.persistent11)
         made.responseSecond = UInt32(second)
         made.answered = state == .lastAcknowledgement ? 0 : 1
         if state == .lastAcknowledgement {

@@ -12,32 +12,49 @@ struct StoredObject {
   /// Bits of `RecordFlag`.
   var flags: UInt16 = 0
   var ageBase_s: UInt32 = 0
+  /// By `VariantIndex`: heads of 304.
+  var notModifiedHeads: [[UInt8]?] = []
+  var tag = Array("\"1\"".utf8)
+  var lastModified = Array("Sun, 06 Nov 1994 08:49:37 GMT".utf8)
+  var rules = RepresentationRule.answersHead | RepresentationRule.evaluatesConditions
+  /// Its other representations, of which only heads, body, tag and rules count.
+  var sideCars: [ContentCoding: StoredObject] = [:]
+  /// Codings that exist and are not stored.
+  var elsewhere: Set<ContentCoding> = []
 
   /// Stands where the Date value will.
   static let datePlace = [UInt8](repeating: 0x23, count: DateEntry.textLength)
 
-  /// A page with the four heads a file's answer has.
+  /// A page with the heads a file's answer has.
   static func page(_ path: String, body: [UInt8], site: UInt16 = 0, hasDate: Bool = true) -> StoredObject {
-    func head(_ connection: String) -> [UInt8] {
+    func heads(_ status: String, _ length: String) -> [[UInt8]?] {
       let date = hasDate ? Array("Date: ".utf8) + datePlace + [0x0d, 0x0a] : []
-      return Array("HTTP/1.1 200 OK\r\n".utf8) + date
-        + Array("Content-Length: \(body.count)\r\nETag: \"1\"\r\n\(connection)\r\n".utf8)
+      let closing = "Connection: close\r\n"
+      return ["", closing, "Connection: keep-alive\r\n", closing].map {
+        Array("HTTP/1.1 \(status)\r\n".utf8) + date + Array("\(length)ETag: \"1\"\r\n\($0)\r\n".utf8)
+      }
     }
     return StoredObject(
-      site: site, path: Array(path.utf8),
-      heads: [
-        head(""), head("Connection: close\r\n"), head("Connection: keep-alive\r\n"), head("Connection: close\r\n"),
-      ],
-      body: body)
+      site: site, path: Array(path.utf8), heads: heads("200 OK", "Content-Length: \(body.count)\r\n"), body: body,
+      notModifiedHeads: heads("304 Not Modified", ""))
   }
 
   static func page(_ path: String, _ body: String) -> StoredObject { page(path, body: Array(body.utf8)) }
 
   /// What a client shall get.
   func response(_ variant: Int, date: [UInt8] = Bench.date) -> [UInt8] {
-    guard var head = heads[variant] else { return [] }
-    if let offset = Self.dateOffset(head) { head.replaceSubrange(offset..<offset + 29, with: date) }
-    return head + body
+    heads[variant] == nil ? [] : headResponse(variant, date: date) + body
+  }
+  /// The answer to HEAD.
+  func headResponse(_ variant: Int, date: [UInt8] = Bench.date) -> [UInt8] { Self.with(date, heads[variant] ?? []) }
+  func notModified(_ variant: Int, date: [UInt8] = Bench.date) -> [UInt8] {
+    Self.with(date, notModifiedHeads[variant] ?? [])
+  }
+
+  private static func with(_ date: [UInt8], _ head: [UInt8]) -> [UInt8] {
+    var head = head
+    if let offset = dateOffset(head) { head.replaceSubrange(offset..<offset + 29, with: date) }
+    return head
   }
 
   private static func without(date head: [UInt8]) -> [UInt8] {
@@ -63,23 +80,54 @@ struct StoredObject {
     header.hash = hash
     header.site = site
     header.pathLength = UInt16(path.count)
-    func variant(_ index: Int) -> ResponseVariant {
+    func place(_ coding: ContentCoding) -> UInt16 {
+      if elsewhere.contains(coding) { return ObjectRecord.elsewhere }
+      return sideCars[coding].map { $0.place(in: &content) } ?? ObjectRecord.none
+    }
+    let identity = elsewhere.contains(.identity) ? ObjectRecord.elsewhere : self.place(in: &content)
+    header.flags = flags
+    header.ageBase_s = ageBase_s
+    header.representations = (identity, place(.brotli), place(.zstandard), place(.gzip))
+    return withUnsafeBytes(of: header) { Array($0) } + content
+  }
+
+  /// What a connection remembers of an answer with the body, in no content coding.
+  func form(_ variant: Int) -> UInt16 {
+    let place = record(hash: 0).withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 20, as: UInt16.self) }
+    return (place / 8) << 4 | UInt16(variant)
+  }
+
+  /// Appends the representation. Returns where it is in the record.
+  private func place(in content: inout [UInt8]) -> UInt16 {
+    var stored = StoredRepresentation()
+    func append(_ bytes: [UInt8]) -> UInt16 {
+      defer { content += bytes }
+      return UInt16(ObjectRecord.byteCount + content.count)
+    }
+    func variant(_ head: [UInt8]?) -> ResponseVariant {
       var variant = ResponseVariant()
-      guard let head = heads[index] else { return variant }
-      variant.headOffset = UInt16(ObjectRecord.byteCount + content.count)
+      guard let head else { return variant }
+      variant.headOffset = append(head)
       variant.headLength = UInt16(head.count)
       variant.dateOffset = UInt16(Self.dateOffset(head) ?? 0)
       variant.checksum = InternetChecksum.sum(Self.without(date: head)).bigEndian
-      content += head
       return variant
     }
-    header.variants = (variant(0), variant(1), variant(2), variant(3))
-    header.bodyOffset = UInt16(ObjectRecord.byteCount + content.count)
-    header.bodyLength = UInt16(body.count)
-    header.bodyChecksum = InternetChecksum.sum(body).bigEndian
-    header.flags = flags
-    header.ageBase_s = ageBase_s
-    return withUnsafeBytes(of: header) { Array($0) } + content + body
+    func variants(_ heads: [[UInt8]?]) -> StoredRepresentation.Variants {
+      heads.isEmpty
+        ? StoredRepresentation.noVariants : (variant(heads[0]), variant(heads[1]), variant(heads[2]), variant(heads[3]))
+    }
+    stored.variants = variants(heads)
+    stored.notModified = variants(notModifiedHeads)
+    stored.bodyOffset = append(body)
+    stored.bodyLength = UInt16(body.count)
+    stored.bodyChecksum = InternetChecksum.sum(body).bigEndian
+    stored.tagOffset = append(tag)
+    stored.tagLength = UInt16(tag.count)
+    if !lastModified.isEmpty { stored.lastModifiedOffset = append(lastModified) }
+    stored.rules = rules
+    while content.count % 8 != 0 { content.append(0) }
+    return append(withUnsafeBytes(of: stored) { Array($0) })
   }
 
   func hash(seed: UInt64) -> UInt64 {

@@ -47,9 +47,24 @@ public enum BrowserHeads {
       + "Version/26.1 Safari/605.1.15",
     "Referer: http://www.example.org/", "Accept-Encoding: gzip, deflate", "Connection: keep-alive")
 
+  /// Firefox again, by the reload button.
+  public static let reload = head(
+    "GET /style.css HTTP/1.1", "Host: www.example.org",
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    "Accept: text/css,*/*;q=0.1", "Accept-Language: en-US,en;q=0.5", "Accept-Encoding: gzip, deflate, br, zstd",
+    "Connection: keep-alive", "Referer: http://www.example.org/index.html", "Cookie: " + cookies(3),
+    "Sec-Fetch-Dest: style", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", "If-None-Match: \"1\"",
+    "Priority: u=2", "Cache-Control: max-age=0")
+  public static let modifiedSince = head(
+    "GET /index.html HTTP/1.1", "Host: www.example.org", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT")
+  public static let noneMatch = head(
+    "HEAD /index.html HTTP/1.1", "Host: a", "If-None-Match: W/\"x\", \"5c1-0123456789abcdef\"",
+    "Accept-Encoding: gzip;q=1.0, br;q=0.5, *;q=0")
+
   /// Everything above, the short ones more than once: mutations shall hit what matters.
   public static let all = [
     curl, wget, wrk, wrk, wrk, apacheBench, apacheBenchKeepAlive, curl, chrome, chromeNavigation, firefox, safari,
+    reload, modifiedSince, noneMatch, noneMatch,
   ]
 
   public static func head(_ lines: String...) -> [UInt8] { Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) }

@@ -12,6 +12,16 @@ public struct HeadMutator {
     "Transfer-Encoding: chunked", "Range: bytes=0-", "If-None-Match: \"x\"", "If-Rangex: 1", "Upgrade: h2c",
     "Upgrade-Insecure-Requests: 1", "X: y", "X:", ":", " folded", "\tfolded", "x_y: 1", "Expect: 100-continue", "",
     "TE: x", "Tea: x", "Accept: a\tb", "Cookie: \u{e4}", "Content-Lengthy: 1", "Connection:", "Host:",
+    "If-None-Match: *", "If-None-Match: \"1\"", "if-none-match: W/\"1\"", "If-None-Match: \"x\", \"1\"",
+    "If-None-Match: \"a, b\",W/\"1\"", "If-None-Match: \"1\" , \"2\"", "If-None-Match: 1", "If-None-Match: w/\"1\"",
+    "If-None-Match: \"\", ,\"1\"", "If-None-Match: \"1", "If-None-Match: \"1\"x",
+    "If-None-Match: \"" + String(repeating: "t", count: 62) + "\"", "If-None-Matcx: \"1\"",
+    "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", "If-Modified-Since: Sun, 06 Nov 1994 08:49:38 GMT",
+    "If-Modified-Sincx: Sun, 06 Nov 1994 08:49:37 GMT", "If-ModifXed-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+    "Accept-Encoding: gzip", "accept-encoding:br;q=0.5,gzip;q=0.501", "Accept-Encoding: identity, *;q=0.2",
+    "Accept-Encoding: *", "Accept-Encoding: br;q=0, zstd; q=1.000, x-gzip;q=1.001", "Accept-Encoding: gzip;Q=0.9,br",
+    "Accept-Encoding: gzip,deflate,compress,br,zstd,dcb,dcz,aes128gcm", "Accept-Encoding:", "Accept-Encoding: , br",
+    "Accept-Encoding: identity;q=0.9, gzip;q=0.8, br;q=1", "Accept-Encodinx: br", "Accept-Encoding: br;q=2",
   ].map { Array($0.utf8) }
   private static let pieces = [
     "\r\n\r\n", "\r\n", "\n", "\r", "GET / HTTP/1.1\r\n", " HTTP/1.1", "HTTP/1.0", "/../", "?a=b", "Host: ", ": ",

@@ -90,7 +90,9 @@ final class ObjectStore: Sendable {
   func commit(_ ticket: FillTicket, _ object: ComposedObject) throws(StoreRefusal) {
     do throws(StoreRefusal) {
       let record = try Record(object, for: ticket.key, hash: ticket.key.hash(seed: pathSeed))
-      try change { state throws(StoreRefusal) in try state.commit(fill: ticket.number, record) }
+      try change { state throws(StoreRefusal) in
+        try state.commit(fill: ticket.number, record, isNegative: object.isNegative)
+      }
     } catch {
       if case .noRoomYet = error { throw error }
       change { state in
@@ -184,7 +186,7 @@ final class ObjectStore: Sendable {
 
   /// The object as it was stored, but for the end of its freshness.
   func read(_ key: ObjectKey) -> ComposedObject? {
-    state.withLock { state in state.object(key).map { Record.read(state.memory.arena + $0.offset) } }
+    state.withLock { state in state.object(key).flatMap { Record.read(state.memory.arena + $0.offset) } }
   }
 
   var statistics: StoreStatistics {

@@ -17,8 +17,9 @@ enum StoreRefusal: Error, Equatable {
 
 /// The bytes of an object's record, ready to be copied into the arena: what `Contract/Object.swift` lays down.
 ///
-/// Header, path, the distinct heads, body. The head most requests get, `persistent11`, is the last one, so that it
-/// and the body are one run of bytes. Heads begin at multiples of eight.
+/// Header, path, and for each representation: itself, its validators, its distinct heads, its body. The head most
+/// requests get, `persistent11`, is the last one, so that it and the body are one run of bytes. Heads begin at
+/// multiples of eight.
 struct Record {
   private(set) var header = ObjectRecord()
   /// Everything behind the header.
@@ -29,48 +30,102 @@ struct Record {
   /// - Parameter hash: `PathHash` of the key.
   /// - Throws: `StoreRefusal.tooLarge` or `.malformed`.
   init(_ object: ComposedObject, for key: ObjectKey, hash: UInt64) throws(StoreRefusal) {
-    try Self.check(object, key)
+    guard !key.path.isEmpty, key.path.count <= Limits.pathBytesMax else { throw .malformed }
     header.hash = hash
     header.site = key.site
     header.pathLength = UInt16(key.path.count)
     content = key.path
-    var placed: [(head: ComposedObject.Head, variant: ResponseVariant)] = []
-    let heads = object.heads.compactMap { $0 }
-    for head in heads.dropFirst().reversed() where head != heads[0] && !placed.contains(where: { $0.head == head }) {
-      placed.append((head, place(head)))
+    var places: [UInt16] = []
+    for availability in object.representations {
+      switch availability {
+      case .none: places.append(ObjectRecord.none)
+      case .elsewhere: places.append(ObjectRecord.elsewhere)
+      case .stored(let representation): places.append(try place(representation, hasAge: object.ageBase_s != nil))
+      }
     }
-    placed.append((heads[0], place(heads[0])))
-    func variant(_ index: Int) -> ResponseVariant {
-      placed.first { $0.head == object.heads[index] }?.variant ?? ResponseVariant()
-    }
-    header.variants = (variant(0), variant(1), variant(2), variant(3))
-    if byteCount + object.body.count > Limits.recordBytesMax { throw .tooLarge }
-    header.bodyOffset = UInt16(byteCount)
-    header.bodyLength = UInt16(object.body.count)
-    header.bodyChecksum = Self.checksum(object.body)
+    guard places.contains(where: { $0 > ObjectRecord.elsewhere }) else { throw .malformed }
+    header.representations = (places[0], places[1], places[2], places[3])
     if object.keepAliveDiffers { header.flags |= RecordFlag.keepAliveDiffers }
     if let ageBase_s = object.ageBase_s {
       header.flags |= RecordFlag.hasAge
       header.ageBase_s = ageBase_s
     }
-    content += object.body
   }
 
-  private static func check(_ object: ComposedObject, _ key: ObjectKey) throws(StoreRefusal) {
-    guard !key.path.isEmpty, key.path.count <= Limits.pathBytesMax, object.heads.count == VariantIndex.count,
-      object.heads.contains(where: { $0 != nil })
-    else { throw .malformed }
-    for case .some(let head) in object.heads {
+  private static func check(
+    _ representation: ComposedObject.Representation, hasAge: Bool
+  ) throws(StoreRefusal) {
+    var heads = representation.heads
+    guard heads.count == VariantIndex.count, heads.contains(where: { $0 != nil }) else { throw .malformed }
+    if case .evaluated(let validators, let notModified) = representation.conditions {
+      guard notModified.count == VariantIndex.count, (2...Limits.tagBytesMax).contains(validators.tag.count),
+        validators.lastModified.count == DateEntry.textLength
+      else { throw .malformed }
+      heads += notModified
+    }
+    for case .some(let head) in heads {
       if head.bytes.isEmpty { throw .malformed }
-      if head.bytes.count + object.body.count > Limits.responseBytesMax { throw .tooLarge }
+      if head.bytes.count + representation.body.count > Limits.responseBytesMax { throw .tooLarge }
       // Zero says "no Date" in the record; a Date value cannot begin there anyway.
       if let date = head.dateOffset, date < 1 || date + DateEntry.textLength > head.bytes.count { throw .malformed }
-      if object.ageBase_s != nil && !AgeField.ends(head.bytes) { throw .malformed }
+      if hasAge && !AgeField.ends(head.bytes) { throw .malformed }
     }
   }
 
-  private mutating func place(_ head: ComposedObject.Head) -> ResponseVariant {
-    while byteCount % 8 != 0 { content.append(0) }
+  /// Appends a representation with all it refers to. Returns where it is.
+  private mutating func place(
+    _ representation: ComposedObject.Representation, hasAge: Bool
+  ) throws(StoreRefusal) -> UInt16 {
+    try Self.check(representation, hasAge: hasAge)
+    align()
+    let start = content.count
+    let offset = byteCount
+    content += [UInt8](repeating: 0, count: StoredRepresentation.byteCount)
+    var stored = StoredRepresentation()
+    if representation.answersHead { stored.rules |= RepresentationRule.answersHead }
+    switch representation.conditions {
+    case .unknown: break
+    case .ignored: stored.rules |= RepresentationRule.ignoresConditions
+    case .evaluated(let validators, let heads):
+      stored.rules |= RepresentationRule.evaluatesConditions
+      stored.tagOffset = UInt16(byteCount)
+      stored.tagLength = UInt16(validators.tag.count)
+      content += validators.tag
+      stored.lastModifiedOffset = UInt16(byteCount)
+      content += validators.lastModified
+      stored.notModified = try place(heads)
+    }
+    stored.variants = try place(representation.heads)
+    if byteCount + representation.body.count > Limits.recordBytesMax { throw .tooLarge }
+    stored.bodyOffset = UInt16(byteCount)
+    stored.bodyLength = UInt16(representation.body.count)
+    stored.bodyChecksum = Self.checksum(representation.body)
+    content += representation.body
+    withUnsafeBytes(of: stored) { content.replaceSubrange(start..<start + $0.count, with: $0) }
+    return UInt16(offset)
+  }
+
+  /// Appends the distinct heads, the first one last.
+  private mutating func place(
+    _ all: [ComposedObject.Head?]
+  ) throws(StoreRefusal) -> StoredRepresentation.Variants {
+    var placed: [(head: ComposedObject.Head, variant: ResponseVariant)] = []
+    let heads = all.compactMap { $0 }
+    for head in heads.dropFirst().reversed() where head != heads[0] && !placed.contains(where: { $0.head == head }) {
+      placed.append((head, try place(head)))
+    }
+    if let first = heads.first { placed.append((first, try place(first))) }
+    func variant(_ index: Int) -> ResponseVariant {
+      placed.first { $0.head == all[index] }?.variant ?? ResponseVariant()
+    }
+    return (variant(0), variant(1), variant(2), variant(3))
+  }
+
+  private mutating func align() { while byteCount % 8 != 0 { content.append(0) } }
+
+  private mutating func place(_ head: ComposedObject.Head) throws(StoreRefusal) -> ResponseVariant {
+    align()
+    if byteCount + head.bytes.count > Limits.recordBytesMax { throw .tooLarge }
     var variant = ResponseVariant()
     variant.headOffset = UInt16(byteCount)
     variant.headLength = UInt16(head.bytes.count)

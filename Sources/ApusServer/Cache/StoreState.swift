@@ -12,6 +12,8 @@ struct StoreState {
     var slot: Int
     /// `lastHit_s` when eviction last looked at the object: a later one is a hit not yet counted.
     var examinedHit_s: UInt32
+    /// It says that there is nothing.
+    var isNegative = false
 
     var bucket: UInt32 { IndexBucket.bucket(hash: hash) }
   }
@@ -31,6 +33,7 @@ struct StoreState {
   /// For each smallest block the object whose record begins there; 0 where there is none.
   private(set) var numberAtBlock: [UInt64]
   private var retired: RetiredRecords
+  var negatives = NegativeObjects()
   private var nextNumber: UInt64 = 1
   private var nextGeneration: UInt32
   var statistics: StoreStatistics
@@ -68,8 +71,9 @@ struct StoreState {
     if fills.removeValue(forKey: number) != nil { dependencies.remove(number) }
   }
 
-  mutating func commit(fill number: UInt64, _ record: Record) throws(StoreRefusal) {
+  mutating func commit(fill number: UInt64, _ record: Record, isNegative: Bool = false) throws(StoreRefusal) {
     guard let key = fills[number] else { throw .invalidated }
+    if isNegative { try makeNegativeRoom(byteCount: record.byteCount) }
     let now_ns = clock_ns()
     releaseRetired(until: now_ns)
     guard let offset = allocator.allocate(byteCount: record.byteCount, now_ns: now_ns) else {
@@ -83,7 +87,7 @@ struct StoreState {
     record.write(to: memory.arena + offset, generation: generation, lastHit_s: now_s)
     let object = Object(
       key: key, hash: record.header.hash, offset: offset, recordBytes: record.byteCount, generation: generation,
-      slot: 0, examinedHit_s: now_s)
+      slot: 0, examinedHit_s: now_s, isNegative: isNegative)
     publish(object, number)
     statistics.insertions += 1
   }
@@ -117,6 +121,7 @@ struct StoreState {
     numbers[object.key] = number
     numberAtBlock[object.offset / ArenaAllocator.blockBytesMin] = number
     statistics.bytes += object.recordBytes
+    if object.isNegative { negatives.append(number, byteCount: object.recordBytes) }
   }
 
   /// A slot of the bucket that is free, or becomes so: that of an object with the same upper half of the hash, so
@@ -188,6 +193,7 @@ struct StoreState {
     numberAtBlock[object.offset / ArenaAllocator.blockBytesMin] = 0
     dependencies.remove(number)
     statistics.bytes -= object.recordBytes
+    if object.isNegative { negatives.remove(byteCount: object.recordBytes) }
     let record = RetiredRecords.Entry(offset: object.offset, generation: object.generation, since_ns: clock_ns())
     if keepsRecord { retired.append(record) } else { release(record) }
   }

@@ -71,7 +71,9 @@ public enum Serve {
       } else {
         origin = root
       }
-      return (try KernelHalf(options, origin: origin, logger: logger), "")
+      let selected =
+        options.kernelPaths.isEmpty ? origin : SelectedOrigin(origin: origin, selection: options.kernelPaths)
+      return (try KernelHalf(options, origin: selected, logger: logger), "")
     } catch {
       return (nil, try userModeReason(options, error))
     }

@@ -124,11 +124,14 @@ public struct ServeOptions: Sendable {
   /// Memory budget of the object store, a power of two.
   public var cacheBytes: Int
   public var clients: ClientLists
+  /// Which paths may be answered in the kernel.
+  public var kernelPaths: PathSelection
 
   public init(
     directory: String, listen: [ListenAddress], backend: ListenAddress? = nil, mode: ServeMode = .auto,
     interfaces: [String] = [], adminPath: String? = nil, cacheBytes: Int = Limits.arenaBytesDefault,
-    clients: ClientLists = ClientLists(), upstream: UpstreamURL? = nil, tls: TLSOptions? = nil
+    clients: ClientLists = ClientLists(), kernelPaths: PathSelection = PathSelection(), upstream: UpstreamURL? = nil,
+    tls: TLSOptions? = nil
   ) {
     self.upstream = upstream
     self.tls = tls
@@ -140,6 +143,7 @@ public struct ServeOptions: Sendable {
     self.adminPath = adminPath
     self.cacheBytes = cacheBytes
     self.clients = clients
+    self.kernelPaths = kernelPaths
   }
 }
 

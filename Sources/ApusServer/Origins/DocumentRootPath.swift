@@ -1,3 +1,5 @@
+import Contract
+
 /// Why a document root has no file to answer with.
 enum DocumentRootRefusal: Error, Equatable {
   /// The path is no path: a broken percent-encoding, a zero byte, a dot segment.
@@ -65,6 +67,15 @@ struct DocumentRootPath: Equatable {
 
   /// The names of the file to answer with: of a directory that is its index.
   var fileNames: [[UInt8]] { isDirectory ? names + [DocumentRootPath.indexName] : names }
+
+  /// The path of the file's side-car in a content coding.
+  func sideCar(_ coding: ContentCoding) -> DocumentRootPath {
+    var path = self
+    path.names = fileNames
+    path.names[path.names.count - 1] += coding.suffix.utf8
+    path.isDirectory = false
+    return path
+  }
 
   /// The path encoded again, with a slash at its end: where a directory's representation is. It begins with exactly
   /// one slash, or a client would take its first name for a host (RFC 3986 section 4.2).

@@ -1,3 +1,5 @@
+import Contract
+
 /// What an object of the cache is known by.
 struct ObjectKey: Hashable, Sendable {
   /// The site, as the kernel part tells it from Host.
@@ -21,7 +23,7 @@ struct NameDependency: Hashable, Sendable {
   var name: String?
 }
 
-/// An answer ready to be stored: the response head for each kind of request, and the body they share.
+/// An answer ready to be stored: what the answer to a path is, in every content coding there is.
 struct ComposedObject: Sendable {
   struct Head: Sendable, Equatable {
     /// From the status line to the empty line; the Date value's 29 bytes are whatever they are.
@@ -30,15 +32,88 @@ struct ComposedObject: Sendable {
     var dateOffset: Int?
   }
 
-  /// By `VariantIndex`; `nil` where such a request must be handed over.
-  var heads: [Head?]
-  var body: [UInt8]
+  /// The answer in one content coding: the response head for each kind of request, and the body they share.
+  struct Representation: Sendable {
+    /// By `VariantIndex`; `nil` where such a request must be handed over.
+    var heads: [Head?]
+    var body: [UInt8]
+    /// What may be concluded from it.
+    var conditions = Conditions.unknown
+    /// HEAD is answered with the head of GET.
+    var answersHead = false
+  }
+
+  /// What becomes of a request with preconditions (RFC 9110 section 13.1).
+  enum Conditions: Sendable {
+    /// The server behind knows.
+    case unknown
+    /// They do not matter, as for every answer that is not 2xx.
+    case ignored
+    /// They are evaluated; `heads`, by `VariantIndex`, are those of 304.
+    case evaluated(Validators, heads: [Head?])
+  }
+
+  struct Validators: Sendable, Equatable {
+    /// An opaque-tag with its quotation marks: the ETag without its `W/`, if it has that.
+    var tag: [UInt8]
+    /// An IMF-fixdate.
+    var lastModified: [UInt8]
+  }
+
+  enum Availability: Sendable {
+    /// There is none: who prefers it gets the next one.
+    case none
+    /// There is one, and it is not stored: who prefers it is handed over.
+    case elsewhere
+    case stored(Representation)
+  }
+
+  /// By `ContentCoding`.
+  var representations: [Availability]
+  /// Says that there is nothing: such objects may take only a part of the store.
+  var isNegative = false
+
   /// CLOCK_REALTIME second from which the Age counts that every head ends with (`AgeField`); `nil`: none has one.
   var ageBase_s: UInt32?
   /// A request of HTTP/1.1 that says `Connection: keep-alive` is answered with another head.
   var keepAliveDiffers = false
   /// CLOCK_MONOTONIC time from which the object must not be answered any more.
   var expires_ns: UInt64?
+
+  init(representations: [Availability], isNegative: Bool = false) {
+    precondition(representations.count == ContentCoding.count, "one for each content coding")
+    self.representations = representations
+    self.isNegative = isNegative
+  }
+
+  /// The same answer whatever codings the client accepts.
+  init(_ representation: Representation, isNegative: Bool = false) {
+    self.init(representations: [.stored(representation), .none, .none, .none], isNegative: isNegative)
+  }
+
+  init(heads: [Head?], body: [UInt8]) { self.init(Representation(heads: heads, body: body)) }
+
+  func representation(_ coding: ContentCoding) -> Representation? {
+    if case .stored(let representation) = representations[Int(coding.rawValue)] { representation } else { nil }
+  }
+
+  /// Heads and body without a content coding.
+  var heads: [Head?] {
+    get { representation(.identity)?.heads ?? [] }
+    set {
+      guard var identity = representation(.identity) else { return }
+      identity.heads = newValue
+      representations[0] = .stored(identity)
+    }
+  }
+  var body: [UInt8] {
+    get { representation(.identity)?.body ?? [] }
+    set {
+      guard var identity = representation(.identity) else { return }
+      identity.body = newValue
+      representations[0] = .stored(identity)
+    }
+  }
 }
 
 /// Why an origin gives no object to store; the user-mode half answers such a request.

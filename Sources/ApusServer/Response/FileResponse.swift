@@ -11,16 +11,26 @@ struct FileResponse: Sendable {
   let hasValidators: Bool
   /// Bytes of the body.
   let contentLength: Int
+  /// The content coding of the bytes.
+  let coding: ContentCoding
+  /// Whether other requests for the same path may get another representation.
+  let isNegotiated: Bool
 
   /// - Parameters:
   ///   - name: the file's name, or a path that ends with it.
   ///   - contentLength: the bytes there are, where that is not what `metadata` says.
-  init(name: [UInt8], metadata: FileMetadata, hasValidators: Bool = true, contentLength: Int? = nil) {
+  ///   - coding: that of the bytes; `metadata` is then that of the side-car they come from.
+  init(
+    name: [UInt8], metadata: FileMetadata, hasValidators: Bool = true, contentLength: Int? = nil,
+    coding: ContentCoding = .identity
+  ) {
     self.metadata = metadata
     self.mediaType = MediaType.of(name: name)
     self.tag = EntityTag(metadata)
     self.hasValidators = hasValidators
     self.contentLength = contentLength ?? metadata.size
+    self.coding = coding
+    self.isNegotiated = MediaType.isNegotiated(name: name)
   }
 
   /// The head of the answer with the whole file.
@@ -28,6 +38,7 @@ struct FileResponse: Sendable {
     var head = ResponseHead(.ok)
     head.add("Content-Type", mediaType)
     head.add("Content-Length", String(contentLength))
+    if let name = coding.name { head.add("Content-Encoding", name) }
     addValidators(to: &head)
     return head.finished(persistent: persistent)
   }
@@ -40,15 +51,37 @@ struct FileResponse: Sendable {
   }
 
   private func addValidators(to head: inout ResponseHead) {
+    if isNegotiated { head.addVary() }
     guard hasValidators else { return }
     head.add("Last-Modified", HTTPDate.bytes(metadata.lastModified_s))
     head.add("ETag", tag.bytes)
   }
 
-  /// The heads of an object of the kernel half, by `VariantIndex`.
-  func kernelHeads() -> [ComposedObject.Head?] {
-    let persistent = head(persistent: true)
-    let closing = head(persistent: false)
+  /// What the kernel half answers with these bytes.
+  func representation(_ body: [UInt8]) -> ComposedObject.Representation {
+    precondition(hasValidators && body.count == contentLength, "only a whole version of a file is stored")
+    return ComposedObject.Representation(
+      heads: ComposedObject.Head.byVariant(head), body: body,
+      conditions: .evaluated(
+        ComposedObject.Validators(tag: tag.bytes, lastModified: HTTPDate.bytes(metadata.lastModified_s)),
+        heads: ComposedObject.Head.byVariant(notModifiedHead)),
+      answersHead: true)
+  }
+}
+
+extension StatusResponse {
+  /// What the kernel half answers: the same to every request for the path, whatever its preconditions.
+  func representation() -> ComposedObject.Representation {
+    ComposedObject.Representation(
+      heads: ComposedObject.Head.byVariant(head), body: body, conditions: .ignored, answersHead: true)
+  }
+}
+
+extension ComposedObject.Head {
+  /// By `VariantIndex`: Apus's heads are the same in answers to HTTP/1.0 and 1.1.
+  static func byVariant(_ head: (_ persistent: Bool) -> ComposedObject.Head) -> [ComposedObject.Head?] {
+    let persistent = head(true)
+    let closing = head(false)
     var heads = [ComposedObject.Head?](repeating: nil, count: VariantIndex.count)
     heads[VariantIndex.persistent11] = persistent
     heads[VariantIndex.persistent10] = persistent

@@ -11,6 +11,27 @@ enum MediaType {
     return byExtension[String(decoding: text, as: UTF8.self)] ?? unknown
   }
 
+  /// Whether files of this name may have side-cars (`.br`, `.zst`, `.gz`): all but those whose type is compressed as it
+  /// is. It depends on nothing but the name, so that every answer for a path says the same in Vary.
+  static func isNegotiated(name: some BidirectionalCollection<UInt8>) -> Bool {
+    let type = of(name: name)
+    if type == unknown { return !name.suffix(3).elementsEqual(".br".utf8) }
+    for prefix in ["audio/", "video/"] where type.hasPrefix(prefix) { return false }
+    return !compressed.contains(type)
+  }
+
+  private static let compressed: Set<String> = [
+    "application/epub+zip", "application/gzip", "application/java-archive", "application/pdf",
+    "application/vnd.android.package-archive", "application/vnd.debian.binary-package",
+    "application/vnd.oasis.opendocument.spreadsheet", "application/vnd.oasis.opendocument.text",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document", "application/vnd.rar",
+    "application/x-7z-compressed", "application/x-bzip2", "application/x-rpm", "application/x-xz", "application/zip",
+    "application/zstd", "font/woff", "font/woff2", "image/apng", "image/avif", "image/gif", "image/heic", "image/heif",
+    "image/jpeg", "image/jxl", "image/png", "image/webp",
+  ]
+
   private static let byExtension: [String: String] = [
     // Text.
     "html": "text/html; charset=utf-8", "htm": "text/html; charset=utf-8", "shtml": "text/html; charset=utf-8",

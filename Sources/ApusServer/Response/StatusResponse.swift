@@ -2,6 +2,8 @@
 struct StatusResponse: Sendable {
   let status: Status
   var location: [UInt8]?
+  /// Whether a file of this name could be answered in several content codings.
+  var isNegotiated = false
 
   /// The methods Apus answers (RFC 9110 section 10.2.1).
   static let allowedMethods = "GET, HEAD, OPTIONS"
@@ -9,6 +11,14 @@ struct StatusResponse: Sendable {
   init(_ status: Status, location: [UInt8]? = nil) {
     self.status = status
     self.location = location
+  }
+
+  /// There is no file at a path, which is given as it was sent.
+  static func notFound(path: some BidirectionalCollection<UInt8>) -> StatusResponse {
+    var response = StatusResponse(.notFound)
+    let name = (try? DocumentRootPath(path))?.fileNames.last ?? Array(path)
+    response.isNegotiated = MediaType.isNegotiated(name: name)
+    return response
   }
 
   /// A small page for people. Nothing of the request is repeated in it.
@@ -35,6 +45,7 @@ struct StatusResponse: Sendable {
     if status == .methodNotAllowed || status == .noContent {
       head.add("Allow", StatusResponse.allowedMethods)
     }
+    if isNegotiated { head.addVary() }
     if let location {
       head.add("Location", location)
     }

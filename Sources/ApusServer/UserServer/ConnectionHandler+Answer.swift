@@ -1,3 +1,4 @@
+import Contract
 import Glibc
 import NIOCore
 
@@ -48,7 +49,10 @@ extension ConnectionHandler {
       head.path.isEmpty
       ? UnsafeRawBufferPointer(UnsafeBufferPointer(slash)) : UnsafeRawBufferPointer(rebasing: bytes[head.path])
     let query = UnsafeRawBufferPointer(rebasing: bytes[head.query])
-    switch worker.files.answer(path: path, query: query, now_ns: worker.now_ns) {
+    let order = head.acceptEncoding.map {
+      CodingOrder(acceptEncoding: UnsafeRawBufferPointer(rebasing: bytes[$0]))
+    }
+    switch worker.files.answer(path: path, query: query, order: order ?? .identityOnly, now_ns: worker.now_ns) {
     case .small(let file):
       guard meetsConditions(file.response, head, bytes, isPersistent: isPersistent) else { return }
       write(isPersistent ? file.persistentHead : file.closingHead, dateOffset: file.dateOffset)

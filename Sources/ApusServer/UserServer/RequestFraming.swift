@@ -56,6 +56,8 @@ struct RequestFraming {
       takeConnection(value)
     case 14 where field.isNamed("content-length"):
       try takeContentLength(value)
+    case 15 where field.isNamed("accept-encoding"):
+      head.acceptEncoding = head.acceptEncoding == nil ? field.value : 0..<0
     case 17 where field.isNamed("transfer-encoding"):
       try takeTransferEncoding(value)
     case 8... where field.name[0] | 0x20 == UInt8(ascii: "i"):

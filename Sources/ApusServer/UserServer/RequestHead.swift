@@ -57,6 +57,8 @@ struct RequestHead: Equatable, Sendable {
   var host = 0..<0
   /// The preconditions, where there are any (RFC 9110 section 13.1).
   var conditions: Conditions?
+  /// The value of Accept-Encoding, if there is one; empty where it is given twice.
+  var acceptEncoding: Range<Int>?
   /// Whether the connection may be used again after the answer (RFC 9112 section 9.3).
   var isPersistent = false
   /// Whether the request has a body, be it of no bytes.

@@ -5,8 +5,8 @@ extension Exchange {
   static let handovers: [Exchange] = [
     Exchange("a first request the kernel part does not answer", "RFC 9293 section 3.10.7.4") {
       client.connects()
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.requests("/small")
       kernel.serves("/small")
     },
@@ -14,8 +14,8 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.requests("/small")
       kernel.serves("/small")
     },
@@ -71,8 +71,8 @@ extension Exchange {
     },
     Exchange("the data of the kernel's segments keeps to the client's MSS", "RFC 9293 section 3.7.1") {
       client.connects(.mss(536))
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
     },
     Exchange("a request of another method", "RFC 9110 section 9.1") {
       client.connects()
@@ -86,15 +86,15 @@ extension Exchange {
     },
     Exchange("a SYN is the new owner's to challenge", "RFC 5961 section 4.2", cell: .at(.handedOver, .syn)) {
       client.connects()
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.offers(.mss(1460), seq: .next + 5000)
       kernel.acknowledges()
     },
     Exchange("an acknowledgement is the new owner's", "RFC 9293 section 3.10.7.4", cell: .at(.handedOver, .ack)) {
       client.connects()
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.acknowledges()
       kernel.isSilent()
     },
@@ -102,8 +102,8 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.requests("/other")
       kernel.serves("/other")
     },
@@ -111,15 +111,15 @@ extension Exchange {
       "older data is the new owner's to acknowledge", "RFC 9293 section 3.10.7.4", cell: .at(.handedOver, .older)
     ) {
       client.connects()
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
-      client.requests("/none", seq: .request)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
+      client.requests("/none?q", seq: .request)
       kernel.acknowledges()
     },
     Exchange("newer data is the new owner's to keep", "RFC 9293 section 3.10.7.4", cell: .at(.handedOver, .newer)) {
       client.connects()
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.sends([.psh, .ack], seq: .next + 10, Array(get("/small").dropFirst(10)))
       kernel.acknowledges()
       client.sends(.ack, Array(get("/small").prefix(10)))
@@ -127,16 +127,16 @@ extension Exchange {
     },
     Exchange("a FIN is the new owner's", "RFC 9293 section 3.6", cell: .at(.handedOver, .fin)) {
       client.connects()
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.closes()
       kernel.closes()
       client.acknowledges()
     },
     Exchange("a RST ends the new owner's connection", "RFC 5961 section 3.2", cell: .at(.handedOver, .rst)) {
       client.connects()
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.resets()
       kernel.isSilent()
       client.acknowledges()
@@ -144,8 +144,8 @@ extension Exchange {
     },
     Exchange("a new connection from the port of one that was handed over and reset", "RFC 9293 section 3.10.7.4") {
       client.connects()
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.resets()
       client.offers(.mss(1460), seq: .next + 5000)
       server.accepts(.mss(1460))
@@ -164,24 +164,24 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
+      client.requests("/none?q")
       server.isSilent()
-      client.requests("/none", seq: .request)
+      client.requests("/none?q", seq: .request)
       server.isSilent()
       listener.accepts()
-      client.requests("/none", seq: .request)
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q", seq: .request)
+      kernel.serves("/none?q", status: 404)
       client.requests("/other")
       kernel.serves("/other")
     },
     Exchange("a first request to a full accept queue is given again when it comes again", "RFC 9293 section 3.8.1") {
       listener.isFull()
       client.connects()
-      client.requests("/none")
+      client.requests("/none?q")
       server.isSilent()
       listener.accepts()
-      client.requests("/none", seq: .request)
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q", seq: .request)
+      kernel.serves("/none?q", status: 404)
     },
     Exchange(
       "a SYN before anybody has taken the connection opens a new one", "RFC 9293 section 3.10.7.4",
@@ -191,7 +191,7 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
+      client.requests("/none?q")
       client.offers(.mss(1460), seq: .next + 5000)
       server.accepts(.mss(1460))
       client.requests("/other")
@@ -205,7 +205,7 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
+      client.requests("/none?q")
       client.acknowledges()
       server.isSilent()
     },
@@ -216,7 +216,7 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
+      client.requests("/none?q")
       client.requests("/small", seq: 1)
       server.isSilent()
     },
@@ -227,12 +227,12 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
+      client.requests("/none?q")
       client.requests("/other")
       server.isSilent()
       listener.accepts()
-      client.requests("/none", seq: .request - get("/none").count)
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q", seq: .request - get("/none?q").count)
+      kernel.serves("/none?q", status: 404)
       client.requests("/other", seq: .request)
       kernel.serves("/other")
     },
@@ -241,7 +241,7 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
+      client.requests("/none?q")
       client.closes()
       server.isSilent()
     },
@@ -252,7 +252,7 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
+      client.requests("/none?q")
       client.resets(seq: .request)
       server.isSilent()
       client.acknowledges(seq: .request)
@@ -264,12 +264,12 @@ extension Exchange {
       client.connects()
       client.requests("/small")
       server.answers("/small")
-      client.requests("/none")
+      client.requests("/none?q")
       client.resets(seq: .request + 1)
       server.isSilent()
       listener.accepts()
-      client.requests("/none", seq: .request)
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q", seq: .request)
+      kernel.serves("/none?q", status: 404)
     },
     Exchange("a hit needs nobody behind", "RFC 9293 section 3.10.7.4") {
       listener.isFull()

@@ -194,8 +194,8 @@ extension Exchange {
     },
     Exchange("the kernel goes on with our clock from the first request", "RFC 7323 section 5.4") {
       client.connects(.linux)
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.requests("/small")
       kernel.serves("/small")
     },
@@ -208,13 +208,13 @@ extension Exchange {
       client.waits(ms: 300)
       client.requests("/large")
       kernel.serves("/large")
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
     },
     Exchange("the kernel goes on with SACK", "RFC 2018 section 4") {
       client.connects(.linux)
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.sends([.psh, .ack], seq: .next + 10, Array(get("/small").dropFirst(10)))
       kernel.acknowledgesSelectively()
       client.sends(.ack, Array(get("/small").prefix(10)))
@@ -222,8 +222,8 @@ extension Exchange {
     },
     Exchange("a request from the past is not the new owner's either", "RFC 7323 section 5.3") {
       client.connects(.linux)
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
       client.sends([.psh, .ack], timestamp: .shifted(-2000), get("/small"))
       kernel.acknowledges(ack: .request)
       client.requests("/small", seq: .request)

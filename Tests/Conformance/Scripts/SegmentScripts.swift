@@ -260,8 +260,8 @@ extension Exchange {
       server.answers("/ten", in: 10)
       client.acknowledges()
       server.acknowledges()
-      client.requests("/none")
-      kernel.serves("/none", status: 404)
+      client.requests("/none?q")
+      kernel.serves("/none?q", status: 404)
     },
   ]
 }
