@@ -65,6 +65,8 @@ public struct KernelStatus: Codable, Sendable, Equatable {
   public var missEventsSuppressed = 0
   public var missEventsLost = 0
   public var leftToKernel = 0
+  /// Of these, SYNs whose answer leaves by another interface.
+  public var leftForRoute = 0
 
   /// Names of the drops that are the normal course of things: bare acknowledgements end in the kernel part, and nobody
   /// sends them again.
@@ -99,6 +101,7 @@ public struct KernelStatus: Codable, Sendable, Equatable {
     missEventsSuppressed = count(.missEventsSuppressed)
     missEventsLost = count(.missEventsLost)
     leftToKernel = count(.leftToKernel)
+    leftForRoute = count(.leftForRoute)
   }
 }
 
