@@ -10,9 +10,12 @@ import KernelSockets
 extension Server {
   /// The interface the routing table sends packets to this client by; 0 if there is none, or not always the same.
   @inline(__always) private var interfaceBack: UInt32 {
-    let key = RouteKey(
-      length: 64, localAddress: segment.flow.localAddress, remoteAddress: segment.flow.remoteAddress)
-    guard let route = Maps.routes[key] else { return 0 }
+    // Not on the stack, of which little is left; no Host has been read yet.
+    let key = scratch.hostKey
+    key.storeBytes(
+      of: RouteKey(length: 64, localAddress: segment.flow.localAddress, remoteAddress: segment.flow.remoteAddress),
+      as: RouteKey.self)
+    guard let route = Maps.routes.value(at: key) else { return 0 }
     return route.pointee
   }
 

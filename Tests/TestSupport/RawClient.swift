@@ -28,7 +28,8 @@ public final class RawClient {
       if var size = receiveBuffer_bytes {
         setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
       }
-      var timeout = timeval(tv_sec: Int(timeout_s), tv_usec: Int(timeout_s.truncatingRemainder(dividingBy: 1) * 1e6))
+      let timeout_us = Int(timeout_s * patience * 1e6)
+      var timeout = timeval(tv_sec: timeout_us / 1_000_000, tv_usec: timeout_us % 1_000_000)
       for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
         setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
       }
