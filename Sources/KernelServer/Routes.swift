@@ -37,11 +37,4 @@ extension Server {
     let interface = interfaceBack
     return interface == 0 ? verdict : packet.send(toNeighbourBy: interface)
   }
-
-  /// The first request of such a connection.
-  @inline(__always) func handOverForRoute() -> Step {
-    counters.countHandover(HandoverReason.route.rawValue)
-    counters.count(.handovers)
-    return .giveAgain
-  }
 }

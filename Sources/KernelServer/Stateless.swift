@@ -106,7 +106,7 @@ extension Server {
     if case .connection = Handover.hasSocket(packet, segment.flow) { return .done(leave()) }
     guard loadPayload(), isChecksumRight() else { return .done(drop(.checksum)) }
     connection = Connection(opening: segment, proof)
-    if !hasOwnListener && isRoutedElsewhere { return handOverForRoute() }
+    if !hasOwnListener && isRoutedElsewhere { return .handOver(.route) }
     return segment.payloadLength != 0 ? .serve : .finish
   }
 }
