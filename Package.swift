@@ -105,7 +105,8 @@ let package = Package(
       ]),
     .target(name: "CTestSupport", path: "Tests/CTestSupport"),
     .target(name: "TestSupport", dependencies: ["BPF", "CBPF", "CTestSupport"], path: "Tests/TestSupport"),
-    .testTarget(name: "EndToEndTests", dependencies: ["KernelTestSupport", "TestSupport", "apus"]),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["BPF", "BPFTestProgramObject", "KernelTestSupport", "TestSupport", "apus"]),
     .target(name: "Conformance", dependencies: ["KernelTestSupport"], path: "Tests/Conformance"),
     .testTarget(
       name: "ConformanceTests",

@@ -46,6 +46,12 @@ public struct PacketContext {
   /// Sends a copy of the packet out of the interface it came from, at once. False if it could not be made.
   @inline(__always) public func reflectCopy() -> Bool { Helper.redirectCopy(raw, interfaceIndex) == 0 }
 
+  /// Sends the packet, as it is when the program ends, out of an interface, to the neighbour the routing table names
+  /// there for its destination.
+  @inline(__always) public func send(toNeighbourBy interfaceIndex: UInt32) -> Verdict {
+    Verdict(rawValue: Int32(truncatingIfNeeded: Helper.redirectToNeighbour(interfaceIndex)))
+  }
+
   /// What the kernel knows of the packet's checksum (include/linux/skbuff.h, CHECKSUM_*).
   @inline(__always) public var checksumState: ChecksumState { ChecksumState(rawValue: Helper.checksumBits(raw) & 3) }
 }

@@ -45,8 +45,10 @@ public struct Socket: ~Copyable {
 
   deinit { Helper.releaseSocket(raw) }
 
-  /// BPF_TCP_LISTEN, read from `struct bpf_sock`.
-  @inline(__always) public var isListening: Bool { raw.load(fromByteOffset: 72, as: UInt32.self) == 10 }
+  /// A listener (BPF_TCP_LISTEN, read from `struct bpf_sock`) that can take connections over. One of MPTCP cannot.
+  @inline(__always) public var isListening: Bool {
+    raw.load(fromByteOffset: 72, as: UInt32.self) == 10 && !Helper.isMultipath(raw)
+  }
 
   /// Lets the listener take the connection over with this packet as its first data. The packet must then be left
   /// to the kernel. False if the kernel refused.

@@ -75,6 +75,8 @@ public struct Listener: Sendable, BitwiseCopyable {
   public static var onlyAllowed: UInt16 { 4 }
   /// Clients in the map of denied prefixes are not served.
   public static var notDenied: UInt16 { 8 }
+  /// Only clients are answered that the map of routes reaches by the interface they come in on.
+  public static var checksRoute: UInt16 { 16 }
 
   public init(backendAddress: UInt32, backendPort: UInt16, flags: UInt16, defaultSite: UInt16) {
     self.backendAddress = backendAddress
@@ -93,6 +95,21 @@ public struct PrefixKey: Hashable, Sendable, BitwiseCopyable {
   @inline(__always) public init(length: UInt32, address: UInt32) {
     self.length = length
     self.address = address
+  }
+}
+
+/// Whom a local address talks to; key of the map of routes (`struct bpf_lpm_trie_key_u8`), whose value is the index of
+/// the interface the kernel would send by, or 0 where that is not the same for all of them. 12 bytes.
+public struct RouteKey: Hashable, Sendable, BitwiseCopyable {
+  /// Bits that count: all of the local address, and 0...32 of the remote one; in a look-up 64.
+  public var length: UInt32
+  /// Network byte order.
+  public var localAddress: UInt32
+  public var remoteAddress: UInt32
+  @inline(__always) public init(length: UInt32, localAddress: UInt32, remoteAddress: UInt32) {
+    self.length = length
+    self.localAddress = localAddress
+    self.remoteAddress = remoteAddress
   }
 }
 

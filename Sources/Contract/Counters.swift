@@ -31,6 +31,8 @@ public enum HandoverReason: UInt32, CaseIterable, Sendable {
   case date
   /// Accept-Encoding is not understood, and it matters.
   case acceptEncoding
+  /// What goes back to the client leaves by another interface than its packets come in on.
+  case route
 
   public static var count: Int { 32 }
 }
@@ -77,6 +79,8 @@ public enum Counter: UInt32, CaseIterable, Sendable {
   case leftToKernel
   /// Segments of responses, where a response takes several.
   case segments
+  /// Of those left to the kernel, SYNs, because what goes back to the client leaves by another interface.
+  case leftForRoute
 
   public static var count: Int { 16 }
 }

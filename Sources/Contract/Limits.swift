@@ -42,6 +42,8 @@ public enum Limits {
 
   /// Prefixes of clients' addresses that are allowed, and that are denied.
   public static var prefixesMax: Int { 4096 }
+  /// Routes from local addresses to clients, after those that say the same as a shorter one have been left out.
+  public static var routesMax: Int { 16_384 }
 
   // MARK: Time
 

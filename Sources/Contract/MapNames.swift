@@ -9,6 +9,7 @@ public enum MapName {
   public static var sites: StaticString { "sitesMap" }
   public static var allowed: StaticString { "allowedMap" }
   public static var denied: StaticString { "deniedMap" }
+  public static var routes: StaticString { "routesMap" }
   public static var counters: StaticString { "countersMap" }
   public static var events: StaticString { "eventsMap" }
 }

@@ -15,6 +15,7 @@ import KernelSockets
 @section("maps") nonisolated(unsafe) var sitesMap: MapDefinition = (1, 64, 4, 256, 0)
 @section("maps") nonisolated(unsafe) var allowedMap: MapDefinition = (11, 8, 4, 4096, 1)
 @section("maps") nonisolated(unsafe) var deniedMap: MapDefinition = (11, 8, 4, 4096, 1)
+@section("maps") nonisolated(unsafe) var routesMap: MapDefinition = (11, 12, 4, 16384, 1)
 @section("maps") nonisolated(unsafe) var countersMap: MapDefinition = (6, 4, 512, 1, 0)
 @section("maps") nonisolated(unsafe) var missFilterMap: MapDefinition = (2, 4, 8, 1024, 0)
 @section("maps") nonisolated(unsafe) var scratchMap: MapDefinition = (6, 4, 3232, 1, 0)
@@ -37,6 +38,8 @@ enum Maps {
   /// Longest-prefix match; the value means nothing.
   @inline(__always) static var allowed: HashMap<PrefixKey, UInt32> { HashMap(&allowedMap) }
   @inline(__always) static var denied: HashMap<PrefixKey, UInt32> { HashMap(&deniedMap) }
+  /// Longest-prefix match: the index of the interface packets to a client leave by.
+  @inline(__always) static var routes: HashMap<RouteKey, UInt32> { HashMap(&routesMap) }
   @inline(__always) static var counters: UnsafeMutableRawPointer? { ArrayMap<UInt64>(&countersMap).bytes(0) }
   /// Hashes of what was reported missing, with the second it was.
   @inline(__always) static var missFilter: ArrayMap<UInt64> { ArrayMap(&missFilterMap) }

@@ -30,6 +30,7 @@ extension Server {
     if control.pointee.handshakeOptions & HandshakeOptions.cookies == 0 { return leave() }
     // With a listener on this very address the kernel can serve while we cannot.
     if isDraining || (hasOwnListener && !isFresh(Clock.coarse_ns)) { return leave() }
+    if hasOwnListener && isRoutedElsewhere { return leaveForRoute() }
     guard isChecksumRight() else { return drop(.checksum) }
     switch Handover.hasSocket(packet, segment.flow) {
     case .connection: return leave()
@@ -55,7 +56,7 @@ extension Server {
     reply.options = AgreedOptions(offered: segment.options, allowed: optionsAllowed)
     reply.timestamp = reply.options.carried(by: TimestampClock.now(offset: proof.timestampOffset))
     reply.echo = segment.options.timestamp
-    return send(reply, counting: .handshakes)
+    return sendByRoute(send(reply, counting: .handshakes))
   }
 
   /// Options the kernel may agree on, for it has to go on with them after a hand-over.
@@ -105,6 +106,7 @@ extension Server {
     if case .connection = Handover.hasSocket(packet, segment.flow) { return .done(leave()) }
     guard loadPayload(), isChecksumRight() else { return .done(drop(.checksum)) }
     connection = Connection(opening: segment, proof)
+    if !hasOwnListener && isRoutedElsewhere { return .handOver(.route) }
     return segment.payloadLength != 0 ? .serve : .finish
   }
 }

@@ -138,7 +138,7 @@ struct ServeCommand: AsyncParsableCommand {
   var options: ServeOptions {
     ServeOptions(
       directory: directory,
-      listen: listen.isEmpty ? [ListenAddress(address: 0x7f00_0001, port: 8080)] : listen,
+      listen: listen.isEmpty ? [.default] : listen,
       backend: backend, mode: mode, interfaces: interfaces, adminPath: admin.path, cacheBytes: cacheSize.bytes,
       clients: ClientLists(allowed: allow, denied: deny),
       kernelPaths: PathSelection(only: kernelOnly, never: kernelNever), upstream: upstream.proxy, tls: tls.options)

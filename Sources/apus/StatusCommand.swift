@@ -64,6 +64,7 @@ struct StatusText {
     row("handshakes", kernel.handshakes)
     row("retransmissions", kernel.retransmissions)
     row("resets", kernel.resets)
+    if kernel.leftForRoute > 0 { row("left for their route", kernel.leftForRoute) }
     row("miss events", kernel.missEvents)
     if kernel.missEventsLost > 0 { row("  lost", kernel.missEventsLost) }
   }

@@ -50,7 +50,7 @@ import Testing
     #expect(
       json["kernel"]?.keys == [
         "acknowledgements", "challenges", "connections", "drops", "finishes", "handovers", "handshakes", "hits",
-        "leftToKernel", "missEvents", "missEventsLost", "missEventsSuppressed", "notModified", "resets",
+        "leftForRoute", "leftToKernel", "missEvents", "missEventsLost", "missEventsSuppressed", "notModified", "resets",
         "retransmissions", "segments",
       ])
     #expect(

@@ -80,6 +80,16 @@ final class Bench {
     for machine in machines { try machine.setPrefix(prefix, isAllowed: isAllowed) }
   }
 
+  /// Makes a prefix of clients' addresses reachable from the server's by an interface; loopback's index is 1.
+  func route(_ address: UInt32, length: UInt32, by interfaceIndex: UInt32, local: UInt32 = Bench.server.address) throws
+  {
+    let key = RouteKey(
+      length: 32 + length, localAddress: local.bigEndian, remoteAddress: address.bigEndian)
+    for machine in machines { try machine.setRoute(key, interfaceIndex) }
+  }
+
+  func listenMultipath(on port: UInt16) throws { for machine in machines { try machine.listenMultipath(on: port) } }
+
   /// Puts an object into the store. Returns its unit.
   @discardableResult func store(_ object: StoredObject) -> UInt32 {
     let hash = object.hash(seed: control.pathSeed)

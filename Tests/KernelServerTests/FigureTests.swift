@@ -1,4 +1,5 @@
 import BPF
+import Contract
 import KernelTestSupport
 import Testing
 
@@ -52,6 +53,26 @@ extension KernelPart {
       }
     }
 
+    @Test("the question for the way back costs a handshake little", .enabled(if: KernelMachine.obstacle == nil))
+    func handshakeTime() throws {
+      let program = try KernelMachine.shared().program
+      let bench = try Bench()
+      try bench.route(0, length: 0, by: 1)
+      for routes: UInt32 in [0, 1, 5, 200] {
+        let name = routes == 0 ? "unchecked" : "checked among \(routes) routes"
+        for prefix in 1..<max(routes, 1) { try bench.route(0x0a00_0000 | prefix << 8, length: 24, by: 2) }
+        try bench.listen(flags: Listener.ownAddress | (routes == 0 ? 0 : Listener.checksRoute))
+        let cost_ns = try averageOfRuns(program) {
+          let client = Client(bench)
+          try bench.send(
+            client.segment(.syn, acknowledgement: 0, options: TCPOptionBytes.linux(1460)),
+            .synAck(segmentSize: 1460, acknowledging: client.next &+ 1))
+        }
+        print("kernel part: \(cost_ns) ns for a SYN, its way back \(name)")
+        #expect(cost_ns < 100_000)
+      }
+    }
+
     private func averageOfHits(_ program: Program, _ bench: Bench, _ response: [UInt8], _ request: [UInt8]) throws
       -> UInt64
     {
@@ -59,13 +80,23 @@ extension KernelPart {
       try client.connect()
       // Once, so that all is warm.
       try client.get(request, response)
+      return try averageOfRuns(program) { try client.get(request, response) }
+    }
+
+    /// Nanoseconds of one run, of which `body` makes one: the least of five averages, for other work disturbs.
+    private func averageOfRuns(_ program: Program, _ body: () throws -> Void) throws -> UInt64 {
+      try body()
       let running = try RunTimeStatistics()
-      let before = try program.runStatistics()
-      for _ in 0..<500 { try client.get(request, response) }
-      let after = try program.runStatistics()
+      var least = UInt64.max
+      for _ in 0..<5 {
+        let before = try program.runStatistics()
+        for _ in 0..<100 { try body() }
+        let after = try program.runStatistics()
+        #expect(after.runCount - before.runCount == 100)
+        least = min(least, (after.runTime_ns - before.runTime_ns) / 100)
+      }
       _ = consume running
-      #expect(after.runCount - before.runCount == 500)
-      return (after.runTime_ns - before.runTime_ns) / (after.runCount - before.runCount)
+      return least
     }
   }
 }

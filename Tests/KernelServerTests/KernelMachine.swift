@@ -17,6 +17,7 @@ final class KernelMachine: Machine {
   private let sites: HashMap<HostKey, UInt32>
   private let allowed: HashMap<PrefixKey, UInt32>
   private let denied: HashMap<PrefixKey, UInt32>
+  private let routes: HashMap<RouteKey, UInt32>
   private let connections: HashMap<FlowKey, Connection>
   private let words: PerCPUArrayMap<InlineArray<64, UInt64>>
   private let events: Events
@@ -43,9 +44,12 @@ final class KernelMachine: Machine {
 
   init() throws {
     var options = LoadOptions()
-    let summed = try KernelTypes().member("ip_summed", of: "sk_buff")
+    let types = try KernelTypes()
+    let summed = try types.member("ip_summed", of: "sk_buff")
     options.setConstant("ipSummedOffset", to: UInt32(summed.offset_bytes))
     options.setConstant("ipSummedShift", to: UInt8(summed.offset_bits % 8))
+    let multipath = try? types.member("is_mptcp", of: "tcp_sock")
+    options.setConstant("isMPTCPOffset", to: UInt32(multipath?.offset_bytes ?? 0))
     options.setConstant("arenaMask", to: UInt32(MachineMemory.arenaByteCount - Limits.recordAlignment))
     let arenaSize = MachineMemory.arenaByteCount + Limits.arenaSlackBytes
     options.mapSizes["\(MapName.arena)"] = .init(valueSize: UInt32(arenaSize))
@@ -59,6 +63,7 @@ final class KernelMachine: Machine {
     sites = try loaded.hashMap("\(MapName.sites)", from: HostKey.self, to: UInt32.self)
     allowed = try loaded.hashMap("\(MapName.allowed)", from: PrefixKey.self, to: UInt32.self)
     denied = try loaded.hashMap("\(MapName.denied)", from: PrefixKey.self, to: UInt32.self)
+    routes = try loaded.hashMap("\(MapName.routes)", from: RouteKey.self, to: UInt32.self)
     connections = try loaded.hashMap("\(MapName.connections)", from: FlowKey.self, to: Connection.self)
     words = try loaded.perCPUArray("\(MapName.counters)", of: InlineArray<64, UInt64>.self)
     events = Events(try loaded.ringBuffer("\(MapName.events)"))
@@ -78,6 +83,7 @@ final class KernelMachine: Machine {
     for key in try listeners.keys() { try listeners.delete(key) }
     for key in try sites.keys() { try sites.delete(key) }
     for list in [allowed, denied] { for key in try list.keys() { try list.delete(key) } }
+    for key in try routes.keys() { try routes.delete(key) }
     for entry in try connections.entries() { try connections.delete(entry.key) }
     _ = takeEvents()
     _ = takeSent()
@@ -90,6 +96,10 @@ final class KernelMachine: Machine {
   func setPrefix(_ prefix: PrefixKey, isAllowed: Bool) throws {
     try (isAllowed ? allowed : denied).update(prefix, 1)
   }
+
+  func setRoute(_ key: RouteKey, _ interfaceIndex: UInt32) throws { try routes.update(key, interfaceIndex) }
+
+  func listenMultipath(on port: UInt16) throws { try namespace.listenMultipath(on: port) }
 
   func setConnection(_ flow: FlowKey, _ connection: Connection?) throws {
     if let connection { try connections.update(flow, connection) } else { try connections.delete(flow) }

@@ -38,6 +38,9 @@ extension KernelPart {
           list, MapType.prefixTrie, key: MemoryLayout<PrefixKey>.size, value: 4, entries: Limits.prefixesMax,
           flags: MapType.notPreallocated)
       }
+      expect(
+        routesMap, MapType.prefixTrie, key: MemoryLayout<RouteKey>.size, value: 4, entries: Limits.routesMax,
+        flags: MapType.notPreallocated)
       expect(countersMap, MapType.perCPUArray, key: 4, value: 512, entries: 1)
       #expect(CounterLayout.count <= 64, "counters are at most 64 words")
       expect(missFilterMap, MapType.array, key: 4, value: 8, entries: Limits.missFilterEntries)
@@ -50,6 +53,7 @@ extension KernelPart {
       #expect(MemoryLayout<Control>.stride == 72 && MemoryLayout<DateEntry>.stride == 48)
       #expect(MemoryLayout<ListenerKey>.stride == 8 && MemoryLayout<Listener>.stride == 16)
       #expect(MemoryLayout<PrefixKey>.stride == 8 && MemoryLayout<PrefixKey>.offset(of: \.address) == 4)
+      #expect(MemoryLayout<RouteKey>.stride == 12 && MemoryLayout<RouteKey>.offset(of: \.localAddress) == 4)
       #expect(MemoryLayout<HostKey>.stride == 64 && MemoryLayout<FlowKey>.stride == 12)
       #expect(MemoryLayout<Connection>.stride == 60 && MemoryLayout<ObjectRecord>.stride == 40)
       #expect(ObjectRecord.byteCount == 40 && ObjectRecord.pathOffset == ObjectRecord.byteCount)

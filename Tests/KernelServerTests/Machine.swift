@@ -15,6 +15,10 @@ protocol Machine: AnyObject {
   func setSite(_ host: HostKey, _ site: UInt32) throws
   /// Puts a prefix on the list of allowed or of denied clients.
   func setPrefix(_ prefix: PrefixKey, isAllowed: Bool) throws
+  /// The interface the daemon knows a route to lead by.
+  func setRoute(_ key: RouteKey, _ interfaceIndex: UInt32) throws
+  /// Listens with MPTCP, on every address, until the next reset.
+  func listenMultipath(on port: UInt16) throws
   func setConnection(_ flow: FlowKey, _ connection: Connection?) throws
   func connection(_ flow: FlowKey) throws -> Connection?
   /// All CPUs' counters together, as `CounterLayout` says.

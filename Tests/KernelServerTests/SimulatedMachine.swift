@@ -49,6 +49,15 @@ final class SimulatedMachine: Machine {
     withUnsafeBytes(of: UInt32(1)) { expectTrue(map.update(prefix, $0.baseAddress!)) }
   }
 
+  func setRoute(_ key: RouteKey, _ interfaceIndex: UInt32) {
+    withUnsafeBytes(of: interfaceIndex) { expectTrue(Maps.routes.update(key, $0.baseAddress!)) }
+  }
+
+  func listenMultipath(on port: UInt16) {
+    kernel.listeners.append((address: 0, port: port.bigEndian))
+    kernel.multipathPorts.insert(port.bigEndian)
+  }
+
   func setConnection(_ flow: FlowKey, _ connection: Connection?) {
     guard let connection else { return Maps.connections.remove(flow) }
     withUnsafeBytes(of: connection) { expectTrue(Maps.connections.update(flow, $0.baseAddress!)) }

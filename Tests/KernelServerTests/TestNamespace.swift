@@ -49,6 +49,17 @@ final class TestNamespace {
     }
   }
 
+  /// Listens on every address with MPTCP (IPPROTO_MPTCP, 262), until connections are closed.
+  func listenMultipath(on port: UInt16) throws {
+    let made = try enter {
+      let made = try Self.require(socket(AF_INET, Int32(SOCK_STREAM.rawValue), 262), "socket(IPPROTO_MPTCP)")
+      try Self.withAddress(Endpoint(0, port)) { try Self.require(bind(made, $0, $1), "bind") }
+      try Self.require(Glibc.listen(made, 64), "listen")
+      return made
+    }
+    sockets.append(made)
+  }
+
   /// Makes a connection that both ends keep open.
   func connect(from client: Endpoint, to server: Endpoint) throws {
     try enter {

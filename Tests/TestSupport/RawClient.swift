@@ -15,13 +15,21 @@ public final class RawClient {
     try self.init(from: network.client, to: network.serverAddress, port: port, timeout_s: timeout_s)
   }
 
-  public init(from namespace: NetworkNamespace, to address: String, port: UInt16, timeout_s: Double = 10) throws {
+  /// - Parameter receiveBuffer_bytes: of SO_RCVBUF, which bounds the window; by default the kernel's choice.
+  public init(
+    from namespace: NetworkNamespace, to address: String, port: UInt16, timeout_s: Double = 10,
+    receiveBuffer_bytes: Int32? = nil
+  ) throws {
     descriptor = try namespace.withThread {
       let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
       guard descriptor >= 0 else { throw SupportError.systemCall("socket", errno) }
       var on: Int32 = 1
       setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-      var timeout = timeval(tv_sec: Int(timeout_s), tv_usec: Int(timeout_s.truncatingRemainder(dividingBy: 1) * 1e6))
+      if var size = receiveBuffer_bytes {
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+      }
+      let timeout_us = Int(timeout_s * patience * 1e6)
+      var timeout = timeval(tv_sec: timeout_us / 1_000_000, tv_usec: timeout_us % 1_000_000)
       for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
         setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
       }
@@ -53,7 +61,10 @@ public final class RawClient {
   }
 
   /// connect(2) failed with `code` (an errno).
-  public struct ConnectError: Error, Equatable { public var code: Int32 }
+  public struct ConnectError: Error, Equatable {
+    public var code: Int32
+    public init(code: Int32) { self.code = code }
+  }
 
   public func send(_ text: String) throws { try send(Array(text.utf8)) }
 

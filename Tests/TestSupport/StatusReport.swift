@@ -9,6 +9,8 @@ public struct StatusReport: Decodable, Sendable {
     public var connections: Int
     /// SYNs the kernel part did not answer itself.
     public var leftToKernel: Int?
+    /// Of these, because the answer leaves by another interface.
+    public var leftForRoute: Int?
     public var retransmissions: Int?
     /// By reason.
     public var drops: [String: Int]?

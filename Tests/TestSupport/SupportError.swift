@@ -20,13 +20,16 @@ public func monotonicSeconds() -> Double {
 
 public func pause(seconds: Double) { usleep(UInt32(seconds * 1e6)) }
 
+/// How many times longer everything may take than on a machine of today: for emulated processors.
+let patience = ProcessInfo.processInfo.environment["APUS_TEST_PATIENCE"].flatMap(Double.init) ?? 1
+
 /// Asks until the answer is yes.
 ///
-/// - Returns: whether it was yes within `timeout_s` seconds.
+/// - Returns: whether it was yes within `timeout_s` seconds, or what ``patience`` makes of them.
 public func eventually(
   timeout_s: Double = 5, every interval_s: Double = 0.02, _ condition: () throws -> Bool
 ) rethrows -> Bool {
-  let deadline = monotonicSeconds() + timeout_s
+  let deadline = monotonicSeconds() + timeout_s * patience
   while true {
     if try condition() { return true }
     if monotonicSeconds() >= deadline { return false }

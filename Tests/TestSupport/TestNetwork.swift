@@ -33,6 +33,22 @@ public final class TestNetwork {
   /// Stops a server with the network.
   public func adopt(_ server: any StoppableServer) { running.append(server) }
 
+  /// Namespaces that a test has made and joined by itself.
+  ///
+  /// - Parameters:
+  ///   - serverAddress: the server's as the client sees it, and one of the server's own.
+  ///   - clientAddress: the client's as the server sees it.
+  ///   - between: kept as long.
+  public static func with<Result>(
+    client: NetworkNamespace, server: NetworkNamespace, serverAddress: String, clientAddress: String,
+    between: [NetworkNamespace] = [], _ body: (TestNetwork) throws -> Result
+  ) throws -> Result {
+    let network = TestNetwork(
+      client: client, server: server, serverAddress: serverAddress, clientAddress: clientAddress)
+    network.namespacesBetween = between
+    return try network.use(body)
+  }
+
   /// Client and server in a namespace each, joined by a veth pair: eth0 (10.77.0.2) and eth0 (10.77.0.1).
   public static func withVeth<Result>(_ body: (TestNetwork) throws -> Result) throws -> Result {
     let client = try NetworkNamespace("client")

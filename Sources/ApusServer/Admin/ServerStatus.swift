@@ -65,6 +65,8 @@ public struct KernelStatus: Codable, Sendable, Equatable {
   public var missEventsSuppressed = 0
   public var missEventsLost = 0
   public var leftToKernel = 0
+  /// Of these, SYNs whose answer leaves by another interface.
+  public var leftForRoute = 0
   /// Sent for responses of several segments.
   public var segments = 0
 
@@ -102,6 +104,7 @@ public struct KernelStatus: Codable, Sendable, Equatable {
     missEventsLost = count(.missEventsLost)
     leftToKernel = count(.leftToKernel)
     segments = count(.segments)
+    leftForRoute = count(.leftForRoute)
   }
 }
 

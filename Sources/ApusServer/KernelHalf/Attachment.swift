@@ -1,5 +1,6 @@
 import BPF
 import Contract
+import Glibc
 import Logging
 import Synchronization
 
@@ -14,6 +15,10 @@ final class Attachment: Sendable {
   private let named: [String]
   private let logger: Logger
   private let links = Mutex<[Place]>([])
+  private let routeChanges: RouteChanges
+  /// The kernel part has not been told of the last change.
+  private let areRoutesOld = Atomic(true)
+  private let wasMultipath = Atomic(false)
 
   private struct Place: Sendable {
     let interface: String
@@ -21,8 +26,9 @@ final class Attachment: Sendable {
     let link: AttachedLink
   }
 
-  init(part: KernelPart, options: ServeOptions, logger: Logger) {
+  init(part: KernelPart, options: ServeOptions, logger: Logger) throws {
     self.part = part
+    routeChanges = try RouteChanges()
     listen = options.listen
     backend = options.backend
     named = options.interfaces
@@ -42,8 +48,10 @@ final class Attachment: Sendable {
     guard !places(among: all).isEmpty else {
       throw ServeFailure("no interface that is up carries \(listen.map(\.host).joined(separator: ", "))")
     }
+    if let backend, try isMultipath(backend) { throw Self.failure(.multipath(backend)) }
     part.control.setHandshakeOptions(HandshakeSettings.current())
     try part.setClients(clients)
+    try setRoutes(among: all)
     try part.setListeners(listeners(among: all))
     try links.withLock { links in
       for place in places(among: all) {
@@ -53,14 +61,31 @@ final class Attachment: Sendable {
     }
   }
 
+  /// What else has to do with these packets; asked for before attaching.
+  func remarks() -> [Neighbourhood.Remark] {
+    let interfaces = places(among: InterfaceAddress.all()).map(\.name)
+    return Neighbourhood(interfaces: interfaces).remarks(listen: listen, backend: backend)
+  }
+
+  private func isMultipath(_ backend: ListenAddress) throws -> Bool {
+    ListeningSocket.chosen(for: backend, among: try ListeningSocket.all())?.isMultipath == true
+  }
+
+  private static func failure(_ remark: Neighbourhood.Remark) -> ServeFailure {
+    ServeFailure("\(remark.text)\(remark.remedy.map { "; " + $0 } ?? "")")
+  }
+
   /// Follows changes: addresses come and go, and interfaces with them, and settings change.
   func refresh() {
     part.control.setHandshakeOptions(HandshakeSettings.current())
+    watchBackend()
+    if routeChanges.hasChanged() { areRoutesOld.store(true, ordering: .relaxed) }
     let all = InterfaceAddress.all()
     do {
+      if areRoutesOld.load(ordering: .relaxed) { try setRoutes(among: all) }
       try part.setListeners(listeners(among: all))
     } catch {
-      logger.error("cannot change the addresses answered for: \(error)")
+      logger.error("cannot change the addresses answered for, or the routes: \(error)")
     }
     let wanted = places(among: all)
     links.withLock { links in
@@ -74,6 +99,14 @@ final class Attachment: Sendable {
           logger.error("cannot attach to \(place.name): \(error)")
         }
       }
+    }
+  }
+
+  /// A server behind that is started anew may listen in another way.
+  private func watchBackend() {
+    guard let backend, let isMultipath = try? isMultipath(backend) else { return }
+    if isMultipath != wasMultipath.exchange(isMultipath, ordering: .relaxed) && isMultipath {
+      logger.error("\(Self.failure(.multipath(backend)))")
     }
   }
 
@@ -105,8 +138,22 @@ final class Attachment: Sendable {
     return listeners
   }
 
+  /// Tells the kernel part by which interface packets to each client leave.
+  private func setRoutes(among all: [InterfaceAddress]) throws {
+    let locals = Set(
+      all.map(\.address).filter { local in listen.contains { $0.isWildcard || $0.address == local } })
+    let loopback = all.first(where: \.isLoopback)?.index ?? if_nametoindex("lo")
+    var routes = RouteMap.entries(from: locals, try RoutingTables(loopback: loopback))
+    if routes.count > Limits.routesMax {
+      logger.error("\(routes.count) routes are more than the \(Limits.routesMax) that are kept: hits only by loopback")
+      routes = routes.filter { $0.value == loopback }
+    }
+    try part.setRoutes(routes)
+    areRoutesOld.store(false, ordering: .relaxed)
+  }
+
   private var flags: UInt16 {
-    (backend == nil ? 0 : Listener.siteByHost)
+    (backend == nil ? 0 : Listener.siteByHost) | Listener.checksRoute
       | (clients.allowed.isEmpty ? 0 : Listener.onlyAllowed) | (clients.denied.isEmpty ? 0 : Listener.notDenied)
   }
 }

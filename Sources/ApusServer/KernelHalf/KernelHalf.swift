@@ -13,6 +13,7 @@ final class KernelHalf: Service {
   private let heartbeat: Heartbeat
   private let watcher: ChangeWatcher
   private let reader: MissReader
+  private let logger: Logger
 
   /// How often addresses and interfaces are looked at.
   private static let refreshPeriod = Duration.seconds(1)
@@ -38,7 +39,8 @@ final class KernelHalf: Service {
       store: store, watcher: watcher, origin: origin, limits: limits, admission: admission, expiry: expiry,
       logger: logger)
     reader = MissReader(part: part, sites: SiteRegistry(part: part, logger: logger)) { [filler] in filler.miss($0) }
-    attachment = Attachment(part: part, options: options, logger: logger)
+    self.logger = logger
+    attachment = try Attachment(part: part, options: options, logger: logger)
   }
 
   /// Begins to answer.
@@ -49,7 +51,9 @@ final class KernelHalf: Service {
     filler.start()
     reader.start()
     do {
+      let remarks = attachment.remarks()
       try attachment.attach()
+      for remark in remarks { logger.warning("\(remark.text)\(remark.remedy.map { "; " + $0 } ?? "")") }
     } catch {
       stop()
       throw error

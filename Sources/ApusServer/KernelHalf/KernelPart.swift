@@ -17,6 +17,7 @@ final class KernelPart: Sendable {
   private let sites: HashMap<HostKey, UInt32>
   private let allowed: HashMap<PrefixKey, UInt32>
   private let denied: HashMap<PrefixKey, UInt32>
+  private let routes: HashMap<RouteKey, UInt32>
   private let connections: HashMap<FlowKey, Connection>
   private let counters: PerCPUArrayMap<CounterWords>
   private let events: Mutex<RingBuffer?>
@@ -40,6 +41,7 @@ final class KernelPart: Sendable {
     sites = try loaded.hashMap("\(MapName.sites)", from: HostKey.self, to: UInt32.self)
     allowed = try loaded.hashMap("\(MapName.allowed)", from: PrefixKey.self, to: UInt32.self)
     denied = try loaded.hashMap("\(MapName.denied)", from: PrefixKey.self, to: UInt32.self)
+    routes = try loaded.hashMap("\(MapName.routes)", from: RouteKey.self, to: UInt32.self)
     connections = try loaded.hashMap("\(MapName.connections)", from: FlowKey.self, to: Connection.self)
     counters = try loaded.perCPUArray("\(MapName.counters)", of: CounterWords.self)
     events = Mutex(try loaded.ringBuffer("\(MapName.events)"))
@@ -51,6 +53,9 @@ final class KernelPart: Sendable {
     var options = LoadOptions()
     options.setConstant("ipSummedOffset", to: UInt32(summed.offset_bytes))
     options.setConstant("ipSummedShift", to: UInt8(summed.offset_bits % 8))
+    // A kernel without MPTCP has no such member, and no such listener.
+    let multipath = try? types.member("is_mptcp", of: "tcp_sock")
+    options.setConstant("isMPTCPOffset", to: UInt32(multipath?.offset_bytes ?? 0))
     options.setConstant("arenaMask", to: UInt32(arenaBytes - Limits.recordAlignment))
     options.mapSizes["\(MapName.arena)"] = .init(valueSize: UInt32(arenaBytes + Limits.arenaSlackBytes))
     return options
@@ -63,6 +68,12 @@ final class KernelPart: Sendable {
   func setListeners(_ wanted: [ListenerKey: Listener]) throws(BPFError) {
     for key in try listeners.keys() where wanted[key] == nil { _ = try listeners.delete(key) }
     for (key, listener) in wanted { _ = try listeners.update(key, listener) }
+  }
+
+  /// Which interface packets leave by, from local addresses to others.
+  func setRoutes(_ wanted: [RouteKey: UInt32]) throws(BPFError) {
+    for (key, interfaceIndex) in wanted { _ = try routes.update(key, interfaceIndex) }
+    for key in try routes.keys() where wanted[key] == nil { _ = try routes.delete(key) }
   }
 
   /// Who is served; to be called before anything is answered.

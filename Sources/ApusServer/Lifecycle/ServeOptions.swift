@@ -6,6 +6,9 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
   public var address: UInt32
   public var port: UInt16
 
+  /// 127.0.0.1:8080
+  public static let `default` = ListenAddress(address: 0x7f00_0001, port: 8080)
+
   public init(address: UInt32, port: UInt16) {
     self.address = address
     self.port = port

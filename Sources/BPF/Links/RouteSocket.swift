@@ -1,12 +1,12 @@
 import Glibc
 
-/// A netlink socket of family NETLINK_ROUTE (RFC 3549; Linux include/uapi/linux/rtnetlink.h).
-final class RouteSocket: Sendable {
+/// A netlink socket, for requests (RFC 3549; Linux include/uapi/linux/netlink.h).
+package final class RouteSocket: Sendable {
   private let descriptor: Descriptor
 
-  init() throws(BPFError) {
-    // NETLINK_ROUTE is protocol 0.
-    let result = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+  /// - Parameter family: of the subsystem; NETLINK_ROUTE is 0.
+  package init(family: Int32 = 0) throws(BPFError) {
+    let result = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family)
     guard result >= 0 else { throw .failed("socket(AF_NETLINK)", errno: errno) }
     descriptor = Descriptor(result)
   }
@@ -17,10 +17,10 @@ final class RouteSocket: Sendable {
   }
 
   /// Sends a request for a list and returns the answer's messages, without their headers (struct nlmsghdr).
-  func list(_ message: RouteMessage) throws(BPFError) -> [[UInt8]] {
+  package func list(_ message: RouteMessage) throws(BPFError) -> [[UInt8]] {
     var messages: [[UInt8]] = []
     let code = exchange(message) { messages.append(Array($0)) }
-    guard code == 0 else { throw .failed("rtnetlink list", errno: code) }
+    guard code == 0 else { throw .failed("netlink list", errno: code) }
     return messages
   }
 
@@ -51,8 +51,8 @@ final class RouteSocket: Sendable {
   }
 }
 
-/// One rtnetlink message: header, struct tcmsg, attributes.
-struct RouteMessage {
+/// One netlink message: header, a struct of the subsystem (struct tcmsg, for one), attributes.
+package struct RouteMessage {
   // NLMSG_ERROR, NLMSG_DONE, RTM_…
   static let error: UInt16 = 2
   static let done: UInt16 = 3
@@ -71,13 +71,19 @@ struct RouteMessage {
 
   private var bytes: [UInt8] = []
 
-  enum Purpose: UInt16 {
+  package enum Purpose: UInt16 {
     /// NLM_F_REQUEST | NLM_F_ACK
     case act = 0x005
     /// NLM_F_EXCL | NLM_F_CREATE besides: the thing must not be there yet.
     case create = 0x605
     /// NLM_F_REQUEST | NLM_F_DUMP
     case list = 0x301
+  }
+
+  /// A message that ends with the subsystem's struct.
+  package init(_ type: UInt16, _ purpose: Purpose, body: [UInt8]) {
+    self.init(type, purpose)
+    bytes += body
   }
 
   init(_ type: UInt16, _ purpose: Purpose) {
@@ -136,7 +142,7 @@ struct RouteMessage {
 
 extension [UInt8] {
   /// A number in host byte order, as netlink has them.
-  func number<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type, at offset: Int) -> Number {
+  package func number<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type, at offset: Int) -> Number {
     withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: type) }
   }
 }

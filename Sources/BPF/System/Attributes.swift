@@ -110,6 +110,13 @@ struct ProgramQueryAttributes {
   var reserved: UInt32 = 0
 }
 
+/// BPF_PROG_GET_FD_BY_ID
+struct ProgramDescriptorAttributes {
+  var identifier: UInt32
+  var nextIdentifier: UInt32 = 0
+  var openFlags: UInt32 = 0
+}
+
 /// BPF_OBJ_GET_INFO_BY_FD
 struct ObjectInfoAttributes {
   var descriptor: UInt32

@@ -33,10 +33,14 @@ enum Command {
   }
   /// BPF_PROG_TEST_RUN
   static func programTestRun(_ attributes: inout TestRunAttributes) -> Int { call(10, &attributes) }
+  /// BPF_PROG_GET_FD_BY_ID: a descriptor.
+  static func programDescriptor(_ attributes: ProgramDescriptorAttributes) -> Int { call(13, attributes) }
   /// BPF_OBJ_GET_INFO_BY_FD
   static func objectInfo(_ attributes: ObjectInfoAttributes) -> Int { call(15, attributes) }
   /// BPF_PROG_QUERY
   static func programQuery(_ attributes: ProgramQueryAttributes) -> Int { call(16, attributes) }
+  /// BPF_PROG_QUERY, which tells how many programs there are.
+  static func programQuery(_ attributes: inout ProgramQueryAttributes) -> Int { call(16, &attributes) }
   /// BPF_BTF_LOAD: a descriptor.
   static func typesLoad(_ attributes: TypesLoadAttributes) -> Int { call(18, attributes) }
   /// BPF_MAP_FREEZE: from now on no system call changes the map.

@@ -42,7 +42,14 @@ enum Helper {
     mtu.storeBytes(of: kernel.deviceMTU, as: UInt32.self)
     return 0
   }
-  static func redirect(_ interfaceIndex: UInt32) -> Int64 { 7 }
+  static func redirect(_ interfaceIndex: UInt32) -> Int64 {
+    kernel.redirection = (interfaceIndex, false)
+    return 7
+  }
+  static func redirectToNeighbour(_ interfaceIndex: UInt32) -> Int64 {
+    kernel.redirection = (interfaceIndex, true)
+    return 7
+  }
   static func redirectCopy(_ context: MutablePointer, _ interfaceIndex: UInt32) -> Int64 {
     kernel.sent.append(kernel.packet)
     return 0
@@ -62,6 +69,9 @@ enum Helper {
   }
   static func releaseSocket(_ socket: MutablePointer) { kernel.release(socket) }
   static func tcpSocket(_ socket: MutablePointer) -> MutablePointer? { socket }
+  static func isMultipath(_ socket: MutablePointer) -> Bool {
+    socket.load(fromByteOffset: SimulatedKernel.isMultipathOffset, as: UInt8.self) != 0
+  }
   static func ringOutput(_ ring: Pointer, _ data: Pointer, _ length: UInt64) -> Int64 {
     kernel.events.append(Array(UnsafeRawBufferPointer(start: data, count: Int(length))))
     return 0

@@ -13,6 +13,8 @@ public final class SimulatedKernel {
   public var deviceMTU: UInt32 = 65_536
   /// Local addresses and ports with a listener.
   public var listeners: [(address: UInt32, port: UInt16)] = []
+  /// Those of them that are of MPTCP, by port.
+  public var multipathPorts: Set<UInt16> = []
   /// Connections the kernel has a socket for.
   public var connections: [SocketTuple] = []
   /// What bpf_sk_assign_tcp_reqsk answers: 0 or a negative errno.
@@ -21,12 +23,17 @@ public final class SimulatedKernel {
   public var onStore: (() -> Void)?
   /// Attributes of the connections handed over so far.
   public private(set) var handedOver: [RequestSocketAttributes] = []
+  /// Where the last packet that was sent went: out of that interface, to the neighbour the routes name or not.
+  public var redirection: (interfaceIndex: UInt32, isToNeighbour: Bool) = (0, false)
   /// Events sent to the ring buffer.
   public var events: [[UInt8]] = []
   /// Copies of packets sent while the program ran.
   public var sent: [[UInt8]] = []
   /// Socket references taken and not given back; 0 between packets.
   public private(set) var references = 0
+
+  /// Behind what `struct bpf_sock` has.
+  static let isMultipathOffset = 80
 
   var packet: [UInt8] = []
   private var maps: [UnsafeRawPointer: SimulatedMap] = [:]
@@ -86,8 +93,10 @@ public final class SimulatedKernel {
     }
     guard isConnection || isListener else { return nil }
     references += 1
-    let socket = UnsafeMutableRawPointer.allocate(byteCount: 80, alignment: 8)
-    socket.initializeMemory(as: UInt8.self, repeating: 0, count: 80)
+    let socket = UnsafeMutableRawPointer.allocate(byteCount: 88, alignment: 8)
+    socket.initializeMemory(as: UInt8.self, repeating: 0, count: 88)
+    let isMultipath = multipathPorts.contains(tuple.destinationPort)
+    socket.storeBytes(of: isMultipath ? 1 : 0, toByteOffset: Self.isMultipathOffset, as: UInt8.self)
     // BPF_TCP_ESTABLISHED or BPF_TCP_LISTEN, where `struct bpf_sock` has the state.
     socket.storeBytes(of: isConnection ? 1 : 10, toByteOffset: 72, as: UInt32.self)
     return socket

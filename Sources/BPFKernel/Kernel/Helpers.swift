@@ -56,6 +56,10 @@ enum Helper {
   @inline(__always) static func redirect(_ interfaceIndex: UInt32) -> Int64 {
     unsafeBitCast(23, to: (@convention(c) (UInt32, UInt64) -> Int64).self)(interfaceIndex, 0)
   }
+  /// bpf_redirect_neigh: the kernel looks up the next hop on that interface and fills in the link-layer header.
+  @inline(__always) static func redirectToNeighbour(_ interfaceIndex: UInt32) -> Int64 {
+    unsafeBitCast(152, to: (@convention(c) (UInt32, Pointer?, Int32, UInt64) -> Int64).self)(interfaceIndex, nil, 0, 0)
+  }
   /// bpf_csum_diff from nothing: the sum of `length` bytes (a multiple of 4, at most 512 on kernels before 6.13).
   @inline(__always) static func checksum(_ bytes: Pointer, _ length: UInt32, _ seed: UInt32) -> Int64 {
     unsafeBitCast(28, to: (@convention(c) (Pointer?, UInt32, Pointer, UInt32, UInt32) -> Int64).self)(
@@ -75,6 +79,12 @@ enum Helper {
   /// bpf_skc_to_tcp_sock.
   @inline(__always) static func tcpSocket(_ socket: MutablePointer) -> MutablePointer? {
     unsafeBitCast(137, to: (@convention(c) (MutablePointer) -> MutablePointer?).self)(socket)
+  }
+  /// `is_mptcp` of a listener's `struct tcp_sock`: bpf_sk_assign_tcp_reqsk refuses such a listener.
+  @inline(__always) static func isMultipath(_ socket: MutablePointer) -> Bool {
+    if isMPTCPOffset == 0 { return false }
+    guard let listener = tcpSocket(socket) else { return false }
+    return listener.load(fromByteOffset: Int(truncatingIfNeeded: isMPTCPOffset), as: UInt8.self) != 0
   }
   /// bpf_ringbuf_output.
   @inline(__always) static func ringOutput(_ ring: Pointer, _ data: Pointer, _ length: UInt64) -> Int64 {
@@ -108,3 +118,5 @@ func bpf_cast_to_kern_ctx(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRa
 /// before the constants are frozen.
 @section(".rodata.kernel") @used nonisolated(unsafe) var ipSummedOffset: UInt32 = 0
 @section(".rodata.kernel") @used nonisolated(unsafe) var ipSummedShift: UInt8 = 0
+/// Where `is_mptcp` is in `struct tcp_sock`, in the same way; 0 in kernels without MPTCP.
+@section(".rodata.kernel") @used nonisolated(unsafe) var isMPTCPOffset: UInt32 = 0

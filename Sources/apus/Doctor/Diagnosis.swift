@@ -53,8 +53,7 @@ struct Diagnosis {
         Self.compiler(machine),
         Self.synCookies(machine),
         Self.kernelPart(machine),
-        Self.firewall,
-      ]
+      ] + machine.remarks.map { .warning($0.text, $0.remedy) } + [Self.firewall]
   }
 
   private static func privileges(_ machine: Machine) -> Finding {

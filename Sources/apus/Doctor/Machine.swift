@@ -23,6 +23,8 @@ struct Machine {
   var isCompiled: Bool?
   /// net.ipv4.tcp_syncookies of this network namespace; nil if it cannot be read.
   var synCookies: Int?
+  /// What else here has to do with the packets Apus would answer.
+  var remarks: [Neighbourhood.Remark] = []
   /// What became of loading the kernel part; nil: it was not tried.
   var load: LoadOutcome?
 
@@ -36,7 +38,9 @@ struct Machine {
   static let functions = ["bpf_sk_assign_tcp_reqsk", "bpf_cast_to_kern_ctx"]
 
   /// Looks, and leaves nothing behind.
-  static func examine() -> Machine {
+  ///
+  /// - Parameters: where Apus would answer, and what would stand behind it.
+  static func examine(listen: [ListenAddress], backend: ListenAddress?) -> Machine {
     var machine = Machine()
     var names = utsname()
     if uname(&names) == 0 {
@@ -56,6 +60,8 @@ struct Machine {
     machine.hasRingBuffer = Features.hasRingBuffer
     machine.isCompiled = Features.isCompiled
     machine.synCookies = text(ofFile: "/proc/sys/net/ipv4/tcp_syncookies").flatMap { Int($0.prefix { $0.isNumber }) }
+    machine.remarks = Neighbourhood(interfaces: Neighbourhood.interfaces(of: listen)).remarks(
+      listen: listen, backend: backend)
     machine.load = machine.programError == nil ? tryLoading() : nil
     return machine
   }
