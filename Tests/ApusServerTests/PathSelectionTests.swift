@@ -35,4 +35,21 @@ struct PathSelectionTests {
     #expect(try compose("/a").body == Array("composed".utf8))
     #expect(throws: OriginRefusal.notStorable("not for the kernel")) { try compose("/a.php") }
   }
+
+  @Test("before an upstream only files are stored: 404 and 301 are its to say")
+  func filesOnly() async throws {
+    let directory = try TemporaryDirectory()
+    try directory.makeDirectory("sub")
+    try directory.write("a.txt", "a")
+    try await Task.sleep(for: .milliseconds(ServerLimits.quiet_ms + 20))
+    let root = try DocumentRoot(path: directory.path)
+    for (filesOnly, path, isStored) in [
+      (false, "/none", true), (false, "/sub", true), (true, "/none", false), (true, "/sub", false),
+      (true, "/a.txt", true),
+    ] {
+      let origin = SelectedOrigin(origin: root, selection: PathSelection(), filesOnly: filesOnly)
+      let object = try? origin.compose(ObjectRequest(key: ObjectKey(path), host: [])) { _ in }
+      #expect((object != nil) == isStored, "\(path)")
+    }
+  }
 }

@@ -71,8 +71,8 @@ public enum Serve {
       } else {
         origin = root
       }
-      let selected =
-        options.kernelPaths.isEmpty ? origin : SelectedOrigin(origin: origin, selection: options.kernelPaths)
+      let selected = SelectedOrigin(
+        origin: origin, selection: options.kernelPaths, filesOnly: options.upstream != nil)
       return (try KernelHalf(options, origin: selected, logger: logger), "")
     } catch {
       return (nil, try userModeReason(options, error))

@@ -44,21 +44,25 @@ public struct PathSelection: Sendable, Equatable {
     self.never = never
   }
 
-  var isEmpty: Bool { only.isEmpty && never.isEmpty }
-
   func admits(_ path: [UInt8]) -> Bool {
     !never.contains { $0.matches(path) } && (only.isEmpty || only.contains { $0.matches(path) })
   }
 }
 
-/// An origin of which only some paths are to be stored.
+/// An origin of which only some objects are to be stored.
 struct SelectedOrigin: Origin {
   let origin: any Origin
   let selection: PathSelection
+  /// Whether what is no file is another server's to answer: 404 and 301 are not for the kernel to say then.
+  var filesOnly = false
 
   func compose(_ request: ObjectRequest, watch: (NameDependency) throws -> Void) throws -> ComposedObject {
     guard selection.admits(request.key.path) else { throw OriginRefusal.notStorable("not for the kernel") }
-    return try origin.compose(request, watch: watch)
+    let object = try origin.compose(request, watch: watch)
+    if filesOnly, case .ignored? = object.representation(.identity)?.conditions {
+      throw OriginRefusal.notStorable("not a file")
+    }
+    return object
   }
 
   func renew(
