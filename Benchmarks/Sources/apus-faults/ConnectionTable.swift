@@ -81,7 +81,8 @@ struct ConnectionTable {
       measured: "\(format(median(rates[0]))) against \(format(median(rates[1]))) requests/s, a connection each; median "
         + "of the ratios \(format(ratio, decimals: 2)); share of hits \(percentage(hits[0], of: requests[0])) against "
         + percentage(hits[1], of: requests[1]),
-      kept: ratio >= 0.9 && hits[0] * 10 >= requests[0] * 9)
+      // Rates are for the whole measurement on a quiet machine.
+      kept: hits[0] * 10 >= requests[0] * 9 && (context.isSample || ratio >= 0.9))
   }
 
 }

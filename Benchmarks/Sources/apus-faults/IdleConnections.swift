@@ -36,7 +36,8 @@ struct IdleConnections {
         "\(count) idle connections", promise: "hit rate within 10 % of none",
         measured:
           "\(format(median(with))) hits/s, \(format(median(without))) without; ratio \(format(ratio, decimals: 2))",
-        kept: ratio >= 0.9)
+        // Rates are for the whole measurement on a quiet machine.
+        kept: context.isSample ? nil : ratio >= 0.9)
     }
   }
 

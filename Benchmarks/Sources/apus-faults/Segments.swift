@@ -70,7 +70,9 @@ struct Segments {
     if !apus.failures.isEmpty { measured += "; \(apus.failureText)" }
     if !peer.failures.isEmpty { measured += "; nginx: \(peer.failureText)" }
     let failed = apus.failures.values.reduce(0, +)
-    let isAnswered = apus.right == requests && apus.latencies.longest_s <= Self.patience_s && ratio <= Self.ratioMax
+    // A thousand requests say nothing of the slowest hundredth.
+    let isFast = ratio <= Self.ratioMax || context.isSample
+    let isAnswered = apus.right == requests && apus.latencies.longest_s <= Self.patience_s && isFast
     context.add(
       title,
       promise: percent == 20
@@ -96,8 +98,8 @@ struct Segments {
       title, promise: "no stalls of 40 ms that nginx does not have",
       measured: "\(apus.right) of \(requests) right; \(percentage(after.hits - before.hits, of: requests)) hits; "
         + "\(stalls) stalls, nginx \(peer.stalls); \(apus.latencies); nginx \(peer.latencies)",
-      // One in a thousand may be the machine's.
-      kept: apus.right == requests && stalls <= peer.stalls + requests / 1000)
+      // Some may be the machine's: with stalls of TCP's, most requests would have one.
+      kept: apus.right == requests && stalls <= peer.stalls + requests / (context.isSample ? 20 : 1000))
   }
 }
 
