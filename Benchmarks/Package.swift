@@ -1,8 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own, so that whoever uses Apus does not build its benchmark. TestSupport and CTestSupport are
-// symbolic links to the folders of the tests: the same namespaces and servers, without the part that needs Testing.
+// A package of its own, so that whoever uses Apus does not build its benchmark. TestSupport, CTestSupport
+// and CBPF are symbolic links to the folders of Apus's package: the same namespaces and servers, without the part that
+// needs Testing.
 let package = Package(
   name: "apus-benchmark",
   platforms: [.macOS(.v15)],
@@ -14,8 +15,9 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
   ],
   targets: [
+    .target(name: "CBPF"),
     .target(name: "CTestSupport"),
-    .target(name: "TestSupport", dependencies: ["CTestSupport"], exclude: ["Testing"]),
+    .target(name: "TestSupport", dependencies: ["CBPF", "CTestSupport"], exclude: ["Testing"]),
     .executableTarget(
       name: "apus-benchmark",
       dependencies: [
