@@ -114,8 +114,10 @@ final class UserServer: Service {
   /// `UserServerConfiguration.shutdownGrace_s`.
   func shutDown() async {
     guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
+    // First, and without waiting: when new connections are refused, answers say already that they are the last ones.
+    let draining = onEachWorker { $0.drain() }
     await listeners.close()
-    await forEachWorker { $0.drain() }
+    for drained in draining { try? await drained.get() }
     let clock = ContinuousClock()
     let end = clock.now + .seconds(configuration.shutdownGrace_s)
     while limit.connections > 0, clock.now < end {
@@ -125,7 +127,7 @@ final class UserServer: Service {
     if limit.connections > 0 {
       logger.debug("closing connections after the grace", metadata: ["count": "\(limit.connections)"])
     }
-    await forEachWorker { $0.closeAll() }
+    for closed in onEachWorker({ $0.closeAll() }) { try? await closed.get() }
     do {
       try await group.shutdownGracefully()
     } catch {
@@ -133,10 +135,9 @@ final class UserServer: Service {
     }
   }
 
-  private func forEachWorker(_ body: @escaping @Sendable (ServerWorker) -> Void) async {
-    for loop in group.makeIterator() {
-      guard let worker = workers[ObjectIdentifier(loop)] else { continue }
-      try? await loop.submit { body(worker.value) }.get()
+  private func onEachWorker(_ body: @escaping @Sendable (ServerWorker) -> Void) -> [EventLoopFuture<Void>] {
+    group.makeIterator().compactMap { loop in
+      workers[ObjectIdentifier(loop)].map { worker in loop.submit { body(worker.value) } }
     }
   }
 }
