@@ -33,11 +33,17 @@ enum ServerLimits {
   /// Files with a change time in the future of the clock that are watched for quietness at a time.
   static let unquietFilesMax = 1024
   /// Bodies up to this size are copied behind their head, larger ones are written from where they are.
-  static let copiedBodyBytesMax = 8 * 1024
+  static let copiedBodyBytesMax = 16 * 1024
   /// Bytes handed to sendfile(2) at a time; the file is looked at again before each portion.
   static let filePortionBytes = 512 * 1024
   /// The last bytes of a large file, which are read, not sent with sendfile(2).
-  static let fileTailBytes = 16 * 1024
+  static let fileTailBytes = 1024
+  /// Large files kept open, all event loops together.
+  static let openFilesMax = 256
+  /// A large file that nobody asked for so long is closed: it may have been removed, and its disk space is held.
+  static let openFileIdle_s = 10
+  /// Entries of a directory that are listed; looking at them keeps others waiting.
+  static let listingEntriesMax = 4096
   /// Attempts to read a file between two equal looks at its times before it is answered without validators.
   static let readAttemptsMax = 3
   /// Symbolic links followed in one path, as many as the kernel follows (MAXSYMLINKS, include/linux/namei.h).
@@ -47,8 +53,8 @@ enum ServerLimits {
 
   /// Default of connections open at once; RLIMIT_NOFILE may lower it.
   static let connectionsMaxDefault = 50_000
-  /// Descriptors kept free of connections: listeners, event loops, files being read, the kernel half.
-  static let descriptorsReserved = 128
+  /// Descriptors kept free of connections: listeners, event loops, open files, the kernel half.
+  static let descriptorsReserved = 128 + openFilesMax
   /// Entries of the accept queue; net.core.somaxconn may lower it.
   static let listenBacklog: Int32 = 4096
   /// Connections accepted in one go before others get their turn.
@@ -57,7 +63,7 @@ enum ServerLimits {
   static let readBytes = 4096
   /// Answers to pipelined requests are collected up to this size before they are written. It is also the memory a
   /// client that does not read keeps occupied.
-  static let outputBytesMax = 16 * 1024
+  static let outputBytesMax = 32 * 1024
   /// After an error bytes still coming in are read and thrown away up to this many, so that the answer is not
   /// destroyed by a reset (RFC 9112 section 9.6).
   static let lingerBytesMax = 256 * 1024
@@ -70,6 +76,8 @@ enum ServerLimits {
   static let idleTimeout_s = 75
   /// Without a byte of the answer taken by the client.
   static let writeStallTimeout_s = 60
+  /// A client that takes fewer bytes of its answers in that time is cut off, too: 1 byte a minute is no download.
+  static let writeBytesMin = 16 * 1024
   /// Reading after the last answer, before the connection is closed for good.
   static let lingerTimeout_s = 2
   /// To connect to the backend.

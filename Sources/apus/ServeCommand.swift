@@ -76,6 +76,9 @@ struct ServeCommand: AsyncParsableCommand {
     transform: PathPatternArgument.parse)
   var kernelNever: [PathSelection.Pattern] = []
 
+  @Flag(help: "Answer a directory without an index.html with a list of its files.")
+  var listing = false
+
   @OptionGroup var admin: AdminOptions
 
   @Option(
@@ -112,6 +115,9 @@ struct ServeCommand: AsyncParsableCommand {
     }
     try upstream.validate(backend: backend, listen: options.listen)
     try tls.validate(listen: options.listen)
+    if backend != nil, listing {
+      throw ValidationError("--listing is for Apus's own answers, and with --backend the server behind answers")
+    }
     if let backend, options.listen.contains(where: { $0.port == backend.port && Self.overlap($0, backend) }) {
       throw ValidationError("--backend \(backend) is an address Apus itself is to listen at")
     }
@@ -136,12 +142,14 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   var options: ServeOptions {
-    ServeOptions(
+    var options = ServeOptions(
       directory: directory,
       listen: listen.isEmpty ? [.default] : listen,
       backend: backend, mode: mode, interfaces: interfaces, adminPath: admin.path, cacheBytes: cacheSize.bytes,
       clients: ClientLists(allowed: allow, denied: deny),
       kernelPaths: PathSelection(only: kernelOnly, never: kernelNever), upstream: upstream.proxy, tls: tls.options)
+    options.site.listing = listing
+    return options
   }
 
   func run() async throws {

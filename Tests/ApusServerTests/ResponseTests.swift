@@ -35,6 +35,7 @@ struct ResponseTests {
       Vary: Accept-Encoding\r
       Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r
       ETag: \(tag)\r
+      Accept-Ranges: bytes\r
       Connection:
       """
     let persistent = response.head(persistent: true)

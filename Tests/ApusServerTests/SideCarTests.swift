@@ -39,15 +39,18 @@ struct SideCarTests {
 
   /// What the user half answers.
   private func userAnswer(_ path: String, accepting value: String) -> (head: [UInt8], body: [UInt8]) {
-    var files = FileStore(root: root, bytesMax: 1 << 20)
+    var files = FileStore(sites: Sites(root), bytesMax: 1 << 20, openFilesMax: 2)
     let answer = Array(path.utf8).withUnsafeBytes {
       files.answer(
-        path: $0, query: UnsafeRawBufferPointer(rebasing: $0[$0.count...]), order: Self.order(value), now_ns: 0)
+        site: 0, path: $0, query: UnsafeRawBufferPointer(rebasing: $0[$0.count...]), order: Self.order(value), now_ns: 0
+      )
     }
     switch answer {
-    case .small(let file): return (Array(file.persistentHead.readableBytesView), Array(file.body.readableBytesView))
-    case .large(_, let response): return (response.head(persistent: true).bytes, [])
-    case .status(let response): return (response.head(persistent: true).bytes, response.body)
+    case .file(let file):
+      return (Array(file.persistentHead.readableBytesView), Array(file.memory?.readableBytesView ?? []))
+    case .redirection(let response), .status(let response):
+      return (response.head(persistent: true).bytes, response.body)
+    case .directory: return ([], [])
     }
   }
 
@@ -213,13 +216,14 @@ struct SideCarTests {
     try directory.write("www/a.txt.gz", "gz")
     try directory.write("www/a.png", "png")
     try await becomeQuiet()
-    var files = FileStore(root: root, bytesMax: 1 << 20)
+    var files = FileStore(sites: Sites(root), bytesMax: 1 << 20, openFilesMax: 2)
     func answer(_ path: String, _ value: String, at now_ns: Int) throws -> CachedFile {
       let answer = Array(path.utf8).withUnsafeBytes {
         files.answer(
-          path: $0, query: UnsafeRawBufferPointer(rebasing: $0[$0.count...]), order: Self.order(value), now_ns: now_ns)
+          site: 0, path: $0, query: UnsafeRawBufferPointer(rebasing: $0[$0.count...]), order: Self.order(value),
+          now_ns: now_ns)
       }
-      guard case .small(let file) = answer else { throw TestError() }
+      guard case .file(let file) = answer else { throw TestError() }
       return file
     }
     struct TestError: Error {}
@@ -232,10 +236,10 @@ struct SideCarTests {
     let later = ServerLimits.fileValidity_ms * 1_000_000 + 2
     #expect(try answer("/a.txt", "gzip", at: later) === encoded)
     setModified("a.txt", 1_900_000_000)
-    #expect(String(buffer: try answer("/a.txt", "gzip", at: 3 * later).body) == "identity")
+    #expect(String(buffer: try #require(answer("/a.txt", "gzip", at: 3 * later).memory)) == "identity")
     setModified("a.txt", 1_000_000_000)
-    #expect(String(buffer: try answer("/a.txt", "gzip", at: 5 * later).body) == "gz")
+    #expect(String(buffer: try #require(answer("/a.txt", "gzip", at: 5 * later).memory)) == "gz")
     #expect(remove(directory.path + "/www/a.txt.gz") == 0)
-    #expect(String(buffer: try answer("/a.txt", "gzip", at: 7 * later).body) == "identity")
+    #expect(String(buffer: try #require(answer("/a.txt", "gzip", at: 7 * later).memory)) == "identity")
   }
 }

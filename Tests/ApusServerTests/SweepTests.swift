@@ -260,7 +260,8 @@ import Testing
         try require(!machinery.learns("/remote/f", within_ms: 500), "not stored")
         try require(machinery.filler.statistics.failed > 0, "counted")
         try require(machinery.learns("/local"), "others are")
-        var files = FileStore(root: try DocumentRoot(path: directory.path), bytesMax: 1 << 20)
+        var files = FileStore(
+          sites: Sites(try DocumentRoot(path: directory.path)), bytesMax: 1 << 20, openFilesMax: 1)
         try require(status(of: "/remote/f", &files) == .internalServerError, "500, not half a file")
         try require(status(of: "/local", &files) == nil, "others are answered")
         remote.behave(.well)
@@ -274,7 +275,7 @@ import Testing
   private func status(of path: String, _ files: inout FileStore) -> Status? {
     Array(path.utf8).withUnsafeBytes { path in
       let answer = files.answer(
-        path: path, query: UnsafeRawBufferPointer(start: nil, count: 0), now_ns: Int(MonotonicClock.now_ns()))
+        site: 0, path: path, query: UnsafeRawBufferPointer(start: nil, count: 0), now_ns: Int(MonotonicClock.now_ns()))
       if case .status(let response) = answer { return response.status }
       return nil
     }

@@ -168,7 +168,7 @@ struct UserServerAnswerTests {
       ("PUT /f HTTP/1.1", 405), ("DELETE /f HTTP/1.1", 405), ("TRACE /f HTTP/1.1", 405), ("BREW /f HTTP/1.1", 501),
       ("OPTIONS /f HTTP/1.1", 204), ("OPTIONS * HTTP/1.1", 204), ("GET /sub HTTP/1.1", 301),
       ("GET /sub/ HTTP/1.1", 200), ("GET http://a/f HTTP/1.1", 200), ("GET http://a HTTP/1.1", 404),
-      ("GET /f?query HTTP/1.1", 200), ("GET /f HTTP/1.1\r\nRange: bytes=0-0", 200),
+      ("GET /f?query HTTP/1.1", 200), ("GET /f HTTP/1.1\r\nRange: bytes=0-0", 206),
       ("GET /f HTTP/1.1\r\nIf-Match: \"x\"", 412), ("GET /f HTTP/1.1\r\nIf-Match: *", 200),
       ("GET /nothing HTTP/1.1\r\nIf-Match: *", 404),
     ])

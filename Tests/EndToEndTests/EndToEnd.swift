@@ -78,10 +78,12 @@ struct Bench {
   }
 
   /// Apus in user mode over loopback: no privileges needed.
-  static func user(root: String = Site.shared.root, _ body: (Bench) throws -> Void) throws {
+  static func user(
+    root: String = Site.shared.root, arguments: [String] = [], _ body: (Bench) throws -> Void
+  ) throws {
     try TestNetwork.withLoopbackUnprivileged { network in
       let port = try network.freePort()
-      let apus = try ApusProcess(in: network, root: root, port: port, mode: "user")
+      let apus = try ApusProcess(in: network, root: root, port: port, mode: "user", arguments: arguments)
       try body(Bench(network: network, apus: apus, nginx: nil, port: port))
       #expect(apus.process.poll() == nil, "apus ended: \(apus.process.transcript)")
     }

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -53,6 +54,60 @@ extension EndToEnd {
         let result = try bench.network.client.wrk(bench.origin() + Site.small, connections: 8, duration_s: 1)
         #expect(result.requests > 100)
         #expect(result.failures == 0, "\(result.output)")
+      }
+    }
+
+    @Test func `parts of files, one and several, and no more than there is`() throws {
+      try Bench.user { bench in
+        let client = try bench.connect()
+        for path in [Site.small, Site.large] {
+          let body = Site.shared.body(path)
+          let part = try client.get(path, fields: "Range: bytes=100-299\r\n")
+          #expect(part.status == 206)
+          #expect(part["content-range"] == "bytes 100-299/\(body.count)")
+          #expect(part.body == Array(body[100..<300]))
+          let parts = try client.get(path, fields: "Range: bytes=0-9, -10\r\n")
+          #expect(parts["content-type"]?.hasPrefix("multipart/byteranges; boundary=") == true)
+          let beyond = try client.get(path, fields: "Range: bytes=\(body.count)-\r\n")
+          #expect(beyond.status == 416)
+          #expect(beyond["content-range"] == "bytes */\(body.count)")
+          expectFile(try client.get(path), path)
+        }
+      }
+    }
+
+    @Test func `curl goes on with a download that was cut off`() throws {
+      try Bench.user { bench in
+        let directory = try ScratchDirectory("resumed")
+        let body = Site.shared.body(Site.large)
+        try directory.write(Array(body[..<1_234_567]), to: "large.bin")
+        let command = ["curl", "-sS", "-C", "-", "-o", directory.path(of: "large.bin")]
+        try bench.network.client.run(command + [bench.origin() + Site.large], timeout_s: 20).orThrow()
+        let same = try Array(Data(contentsOf: URL(fileURLWithPath: directory.path(of: "large.bin")))) == body
+        #expect(same)
+      }
+    }
+
+    @Test func `--listing lists, and only then`() throws {
+      let directory = try ScratchDirectory("listed")
+      try directory.write(Array("abc".utf8), to: "sub/a file.txt")
+      try directory.write(Array("abc".utf8), to: "sub/.hidden")
+      try Bench.user(root: directory.path, arguments: ["--listing"]) { bench in
+        let client = try bench.connect()
+        let page = try client.get("/sub/")
+        #expect(page.status == 200)
+        let text = String(decoding: page.body, as: UTF8.self)
+        #expect(text.contains("<a href=\"a%20file.txt\">a file.txt</a>"))
+        #expect(!text.contains("hidden"))
+        let json = try client.get("/sub/", fields: "Accept: application/json\r\n")
+        #expect(json["content-type"] == "application/json")
+        let entries = try JSONSerialization.jsonObject(with: Data(json.body)) as? [[String: Any]]
+        #expect(entries?.count == 1 && entries?[0]["size"] as? Int == 3)
+        #expect(try client.get("/sub/a%20file.txt").status == 200)
+      }
+      try Bench.user(root: directory.path) { bench in
+        let client = try bench.connect()
+        #expect(try client.get("/sub/").status == 404)
       }
     }
 

@@ -10,6 +10,8 @@ final class Attachment: Sendable {
   private let part: KernelPart
   private let listen: [ListenAddress]
   private let backend: ListenAddress?
+  /// Whether answers depend on the Host.
+  private let siteByHost: Bool
   private let clients: ClientLists
   /// The interfaces the user named; empty: those that carry the addresses.
   private let named: [String]
@@ -31,6 +33,7 @@ final class Attachment: Sendable {
     routeChanges = try RouteChanges()
     listen = options.listen
     backend = options.backend
+    siteByHost = options.backend != nil || !options.virtualHosts.isEmpty
     named = options.interfaces
     clients = options.clients
     self.logger = logger
@@ -153,7 +156,7 @@ final class Attachment: Sendable {
   }
 
   private var flags: UInt16 {
-    (backend == nil ? 0 : Listener.siteByHost) | Listener.checksRoute
+    (siteByHost ? Listener.siteByHost : 0) | Listener.checksRoute
       | (clients.allowed.isEmpty ? 0 : Listener.onlyAllowed) | (clients.denied.isEmpty ? 0 : Listener.notDenied)
   }
 }

@@ -32,16 +32,21 @@ public enum Serve {
 
   /// Both halves, answering.
   private static func begin(_ options: ServeOptions, logger: Logger) async throws -> Halves {
-    let root = try DocumentRoot(path: options.directory)
-    let (kernel, reason) = try kernelHalf(options, root: root, logger: logger)
-    let front = try await userHalf(options, root: root, kernel: kernel != nil, logger: logger)
+    try options.server.validate()
+    guard options.backend == nil || options.virtualHosts.isEmpty else {
+      throw ServeFailure("the server behind answers for all hosts: there are no sites of Apus's own with --backend")
+    }
+    let root = try DocumentRoot(path: options.directory, rules: try SiteRules(options.site))
+    let sites = try Sites(root, hosts: options.virtualHosts)
+    let (kernel, reason) = try kernelHalf(options, sites: sites, logger: logger)
+    let front = try await userHalf(options, sites: sites, kernel: kernel != nil, logger: logger)
     do {
       try kernel?.start()
       return Halves(front: front, kernel: kernel, userModeReason: reason)
     } catch {
       await front.shutDown()
       let reason = try userModeReason(options, error)
-      let front = try await userHalf(options, root: root, kernel: false, logger: logger)
+      let front = try await userHalf(options, sites: sites, kernel: false, logger: logger)
       return Halves(front: front, kernel: nil, userModeReason: reason)
     }
   }
@@ -60,16 +65,16 @@ public enum Serve {
 
   /// The kernel half if there is to be one, or the reason why there is none.
   private static func kernelHalf(
-    _ options: ServeOptions, root: DocumentRoot, logger: Logger
+    _ options: ServeOptions, sites: Sites, logger: Logger
   ) throws -> (kernel: KernelHalf?, reason: String) {
     guard options.mode != .user else { return (nil, "as asked for") }
     do {
       let origin: any Origin
       if let backend = options.backend {
         origin = Backend(
-          endpoint: BackendEndpoint(address: backend.address.bigEndian, port: backend.port), root: root.path)
+          endpoint: BackendEndpoint(address: backend.address.bigEndian, port: backend.port), root: sites.roots[0].path)
       } else {
-        origin = root
+        origin = sites
       }
       let selected = SelectedOrigin(
         origin: origin, selection: options.kernelPaths, filesOnly: options.upstream != nil)
@@ -88,12 +93,12 @@ public enum Serve {
   /// What answers in user mode, listening: the built-in server, which passes on what is another server's to answer. In
   /// kernel mode with a server behind only it listens, but for TLS, and the port must be nobody else's.
   private static func userHalf(
-    _ options: ServeOptions, root: DocumentRoot, kernel: Bool, logger: Logger
+    _ options: ServeOptions, sites: Sites, kernel: Bool, logger: Logger
   ) async throws -> Front {
     let addresses = try socketAddresses(options.listen)
     let plainIsElsewhere = kernel && options.backend != nil
     if plainIsElsewhere {
-      let probe = try makeServer(options, root: root, logger: logger)
+      let probe = try makeServer(options, sites: sites, logger: logger)
       _ = try await binding {
         try await probe.bind(addresses)
       } orElse: {
@@ -105,7 +110,7 @@ public enum Serve {
     let tls = try options.tls.map {
       TLSSettings(certificates: try CertificateStore($0.certificates, logger: logger), hsts_s: $0.hsts_s)
     }
-    let server = try makeServer(options, root: root, logger: logger)
+    let server = try makeServer(options, sites: sites, logger: logger)
     try await binding {
       if !plainIsElsewhere { _ = try await server.bind(addresses) }
       if let tls { _ = try await server.bind(try socketAddresses(options.tls?.listen ?? []), tls: tls) }
@@ -116,9 +121,9 @@ public enum Serve {
   }
 
   private static func makeServer(
-    _ options: ServeOptions, root: DocumentRoot, logger: Logger
+    _ options: ServeOptions, sites: Sites, logger: Logger
   ) throws -> UserServer {
-    var configuration = UserServerConfiguration()
+    var configuration = options.server
     configuration.clients = options.clients
     var upstream: Upstream?
     if let backend = options.backend {
@@ -127,7 +132,7 @@ public enum Serve {
     } else if let url = options.upstream {
       upstream = try Upstream(url, filesComeFirst: true)
     }
-    return UserServer(root: root, configuration: configuration, upstream: upstream, logger: logger)
+    return UserServer(sites: sites, configuration: configuration, upstream: upstream, logger: logger)
   }
 
   private static func socketAddresses(_ addresses: [ListenAddress]) throws -> [SocketAddress] {

@@ -129,6 +129,12 @@ public struct ServeOptions: Sendable {
   public var clients: ClientLists
   /// Which paths may be answered in the kernel.
   public var kernelPaths: PathSelection
+  /// How the files of `directory` are served.
+  public var site = SiteSettings()
+  /// Hosts with a document root of their own; `directory` is for all others. Not with `backend`.
+  public var virtualHosts: [VirtualHost] = []
+  /// Of the user half; its `clients` are those of the options.
+  public var server = UserServerConfiguration()
 
   public init(
     directory: String, listen: [ListenAddress], backend: ListenAddress? = nil, mode: ServeMode = .auto,

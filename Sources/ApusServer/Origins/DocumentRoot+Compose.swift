@@ -11,15 +11,16 @@ extension DocumentRoot: Origin {
     }
     do {
       let path = try DocumentRootPath(raw)
+      guard rules.redirect(path, query: []) == nil else { throw OriginRefusal.notStorable("redirected") }
       // The file and its side-cars have most of their names in common.
       var watched: Set<NameDependency> = []
       return try withoutActuallyEscaping(watch) { watch in
         try compose(path, pathLength: raw.count) { if watched.insert($0).inserted { try watch($0) } }
       }
-    } catch DocumentRootRefusal.notFound where raw.last != UInt8(ascii: "/") {
+    } catch DocumentRootRefusal.notFound where raw.last != UInt8(ascii: "/") && rules.leaves(.notFound) {
       // What the answer depends on is watched: the first name of the path that is not there, and those before it.
       return ComposedObject(StatusResponse.notFound(path: raw).representation(), isNegative: true)
-    } catch DocumentRootRefusal.isDirectory {
+    } catch DocumentRootRefusal.isDirectory where rules.leaves(.movedPermanently) {
       let location = try DocumentRootPath(raw).directoryLocation
       return ComposedObject(StatusResponse(.movedPermanently, location: location).representation())
     } catch let refusal as DocumentRootRefusal {
@@ -44,11 +45,11 @@ extension DocumentRoot: Origin {
     if MediaType.isNegotiated(name: name) {
       for coding in ContentCoding.sideCars {
         guard let file = try openSideCar(path.sideCar(coding), of: original, watch: watch) else { continue }
-        let response = FileResponse(name: name, metadata: file.metadata, coding: coding)
+        let response = rules.response(for: path, metadata: file.metadata, coding: coding)
         parts.append(Part(coding: coding, file: file, response: response))
       }
     }
-    let response = FileResponse(name: name, metadata: original.metadata)
+    let response = rules.response(for: path, metadata: original.metadata)
     parts.append(Part(coding: .identity, file: original, response: response))
     let chosen = try Self.fitting(parts, pathLength: pathLength)
     var object = ComposedObject(representations: .init(repeating: .none, count: ContentCoding.count))

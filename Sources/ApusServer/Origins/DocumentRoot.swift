@@ -7,6 +7,7 @@ final class DocumentRoot: Sendable {
   /// The absolute path as it was given. Symbolic links in it are followed anew all the time: turning a link
   /// `current` to another directory is how releases are switched.
   let path: String
+  let rules: SiteRules
   let quiet = QuietFiles()
   let rootNames: [[UInt8]]
   private let cachedRoot = Mutex(CachedRoot())
@@ -26,9 +27,12 @@ final class DocumentRoot: Sendable {
     let description: String
   }
 
-  /// - Parameter path: absolute, or relative to the working directory.
+  /// - Parameters:
+  ///   - path: absolute, or relative to the working directory.
+  ///   - rules: how its files are answered.
   /// - Throws: `CannotServe` where it is no directory that can be opened.
-  init(path: String) throws {
+  init(path: String, rules: SiteRules = SiteRules()) throws {
+    self.rules = rules
     var absolute = path
     if !path.hasPrefix("/") {
       guard let working = getcwd(nil, 0) else { throw CannotServe(description: "the working directory is gone") }
@@ -100,12 +104,12 @@ final class DocumentRoot: Sendable {
     var walk = PathWalk(watch: watch)
     try walk.follow(rootNames)
     let rootReal = walk.real
-    let root = try Self.openDirectory(walk.absolutePath)
+    let top = try Self.openDirectory(walk.absolutePath)
     try walk.follow(path.fileNames)
-    guard walk.real.count > rootReal.count, walk.real.starts(with: rootReal) else {
-      throw DocumentRootRefusal.forbidden
-    }
-    let names = Array(walk.real[rootReal.count...])
+    let isBeneath = walk.real.count > rootReal.count && walk.real.starts(with: rootReal)
+    guard isBeneath || rules.linksLeadOut else { throw DocumentRootRefusal.forbidden }
+    let root = isBeneath ? top : try Self.openDirectory([UInt8(ascii: "/")])
+    let names = isBeneath ? Array(walk.real[rootReal.count...]) : walk.real
     switch BeneathOpen.open(names, beneath: root, flags: O_PATH, links: .none) {
     case .opened(let descriptor):
       return Place(root: root, names: names, links: .none, metadata: try Self.checked(descriptor, path))
@@ -140,7 +144,7 @@ final class DocumentRoot: Sendable {
   // MARK: The root
 
   /// The root directory, opened anew once its descriptor is `fileValidity_ms` old.
-  private func currentRoot() throws(DocumentRootRefusal) -> Descriptor {
+  func currentRoot() throws(DocumentRootRefusal) -> Descriptor {
     let now_ns = QuietFiles.clock_ns(CLOCK_MONOTONIC)
     let known = cachedRoot.withLock { root in
       now_ns - root.opened_ns < ServerLimits.fileValidity_ms * 1_000_000 ? root.descriptor : nil
@@ -151,7 +155,7 @@ final class DocumentRoot: Sendable {
     return descriptor
   }
 
-  private static func openDirectory(_ path: some Sequence<UInt8>) throws(DocumentRootRefusal) -> Descriptor {
+  static func openDirectory(_ path: some Sequence<UInt8>) throws(DocumentRootRefusal) -> Descriptor {
     let text = path.map(CChar.init(bitPattern:)) + [0]
     let number = Glibc.open(text, O_PATH | O_DIRECTORY | O_CLOEXEC)
     guard number >= 0 else { throw BeneathOpen.refusal(errno) }

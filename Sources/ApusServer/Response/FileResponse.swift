@@ -15,17 +15,21 @@ struct FileResponse: Sendable {
   let coding: ContentCoding
   /// Whether other requests for the same path may get another representation.
   let isNegotiated: Bool
+  /// Field lines of the site's rules, each with its line end (`HeaderRules`).
+  let lines: [UInt8]
 
   /// - Parameters:
   ///   - name: the file's name, or a path that ends with it.
   ///   - contentLength: the bytes there are, where that is not what `metadata` says.
   ///   - coding: that of the bytes; `metadata` is then that of the side-car they come from.
+  ///   - mediaType: where that is not what the name says.
   init(
     name: [UInt8], metadata: FileMetadata, hasValidators: Bool = true, contentLength: Int? = nil,
-    coding: ContentCoding = .identity
+    coding: ContentCoding = .identity, mediaType: String? = nil, lines: [UInt8] = []
   ) {
     self.metadata = metadata
-    self.mediaType = MediaType.of(name: name)
+    self.mediaType = mediaType ?? MediaType.of(name: name)
+    self.lines = lines
     self.tag = EntityTag(metadata)
     self.hasValidators = hasValidators
     self.contentLength = contentLength ?? metadata.size
@@ -39,22 +43,26 @@ struct FileResponse: Sendable {
     head.add("Content-Type", mediaType)
     head.add("Content-Length", String(contentLength))
     if let name = coding.name { head.add("Content-Encoding", name) }
-    addValidators(to: &head)
+    addMetadata(to: &head)
+    head.add("Accept-Ranges", "bytes")
     return head.finished(persistent: persistent)
   }
 
   /// The head of a 304: what a cache needs to bring its copy up to date, and no more (RFC 9110 section 15.4.5).
   func notModifiedHead(persistent: Bool) -> ComposedObject.Head {
     var head = ResponseHead(.notModified)
-    addValidators(to: &head)
+    addMetadata(to: &head)
     return head.finished(persistent: persistent)
   }
 
-  private func addValidators(to head: inout ResponseHead) {
+  /// What every answer with the file, or parts of it, or without it as it has not changed, says of it.
+  func addMetadata(to head: inout ResponseHead) {
     if isNegotiated { head.addVary() }
-    guard hasValidators else { return }
-    head.add("Last-Modified", HTTPDate.bytes(metadata.lastModified_s))
-    head.add("ETag", tag.bytes)
+    if hasValidators {
+      head.add("Last-Modified", HTTPDate.bytes(metadata.lastModified_s))
+      head.add("ETag", tag.bytes)
+    }
+    head.add(lines: lines)
   }
 
   /// What the kernel half answers with these bytes.

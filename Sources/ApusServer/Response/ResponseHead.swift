@@ -29,6 +29,9 @@ struct ResponseHead {
   /// What the answer would be may depend on the codings the client accepts (RFC 9110 section 12.5.5).
   mutating func addVary() { add("Vary", "Accept-Encoding") }
 
+  /// Adds field lines that are written already, each with its line end.
+  mutating func add(lines: [UInt8]) { bytes += lines }
+
   /// The finished head; its Date is that of second 0 until somebody writes the right one over it.
   consuming func finished(persistent: Bool) -> ComposedObject.Head {
     bytes += (persistent ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n").utf8

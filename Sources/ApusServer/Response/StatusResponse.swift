@@ -4,6 +4,15 @@ struct StatusResponse: Sendable {
   var location: [UInt8]?
   /// Whether a file of this name could be answered in several content codings.
   var isNegotiated = false
+  /// Further field lines, each with its line end.
+  var lines: [UInt8] = []
+  /// A page of the site's own in place of Apus's.
+  var page: Page?
+
+  struct Page: Sendable {
+    var mediaType: String
+    var body: [UInt8]
+  }
 
   /// The methods Apus answers (RFC 9110 section 10.2.1).
   static let allowedMethods = "GET, HEAD, OPTIONS"
@@ -24,6 +33,7 @@ struct StatusResponse: Sendable {
   /// A small page for people. Nothing of the request is repeated in it.
   var body: [UInt8] {
     guard status != .noContent else { return [] }
+    if let page { return page.body }
     let title = "\(status.rawValue) \(status.reasonPhrase)"
     return Array(
       """
@@ -39,7 +49,7 @@ struct StatusResponse: Sendable {
   func head(persistent: Bool) -> ComposedObject.Head {
     var head = ResponseHead(status)
     if status != .noContent {
-      head.add("Content-Type", "text/html; charset=utf-8")
+      head.add("Content-Type", page?.mediaType ?? "text/html; charset=utf-8")
       head.add("Content-Length", String(body.count))
     }
     if status == .methodNotAllowed || status == .noContent {
@@ -49,6 +59,7 @@ struct StatusResponse: Sendable {
     if let location {
       head.add("Location", location)
     }
+    head.add(lines: lines)
     return head.finished(persistent: persistent)
   }
 }

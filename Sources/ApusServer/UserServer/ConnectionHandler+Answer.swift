@@ -13,23 +13,31 @@ extension ConnectionHandler {
     _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, length: Int, _ context: ChannelHandlerContext
   ) {
     worker.counters.requests.wrappingAdd(1, ordering: .relaxed)
-    let isPersistent = head.isPersistent && !head.leavesBody && !worker.isDraining
-    if proxy(head, bytes, length: length, isPersistent: isPersistent) { return }
+    var isPersistent = head.isPersistent && !head.leavesBody && !worker.isDraining
+    let wait_s = client.flatMap { worker.rates?.retryAfter_s($0, now_ns: worker.now_ns) }
+    if wait_s == nil {
+      if proxy(head, bytes, length: length, isPersistent: isPersistent) { return }
+    } else if worker.upstream != nil, head.hasBody {
+      // The body is not read with the head where it may be the upstream's.
+      isPersistent = false
+    }
     if !isPersistent {
       state = .closing
       // A client that asked for the end sends nothing more; any other may.
       lingers = head.isPersistent || head.leavesBody
     }
+    let request = Request(head: head, bytes: bytes, isPersistent: isPersistent)
+    if let wait_s { return write(.tooManyRequests(retryAfter_s: wait_s), to: request) }
     switch head.method {
     case .get, .head:
       if head.bodyIsTooLarge {
-        write(StatusResponse(.contentTooLarge), isPersistent: isPersistent, withBody: head.method == .get)
+        write(StatusResponse(.contentTooLarge), to: request)
       } else {
-        answerFile(head, bytes, isPersistent: isPersistent, context)
+        answerFile(request, context)
       }
-    case .options: write(StatusResponse(.noContent), isPersistent: isPersistent, withBody: true)
-    case .notAllowed: write(StatusResponse(.methodNotAllowed), isPersistent: isPersistent, withBody: true)
-    case .unknown: write(StatusResponse(.notImplemented), isPersistent: isPersistent, withBody: true)
+    case .options: write(StatusResponse(.noContent), to: request)
+    case .notAllowed: write(StatusResponse(.methodNotAllowed), to: request)
+    case .unknown: write(StatusResponse(.notImplemented), to: request)
     }
   }
 
@@ -40,58 +48,153 @@ extension ConnectionHandler {
     write(StatusResponse(error.status), isPersistent: false, withBody: !error.isHead)
   }
 
-  private func answerFile(
-    _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, isPersistent: Bool, _ context: ChannelHandlerContext
-  ) {
-    // A target in absolute form may lack its path (RFC 9110 section 4.2.3).
-    let slash = StaticString("/")
-    let path =
-      head.path.isEmpty
-      ? UnsafeRawBufferPointer(UnsafeBufferPointer(slash)) : UnsafeRawBufferPointer(rebasing: bytes[head.path])
-    let query = UnsafeRawBufferPointer(rebasing: bytes[head.query])
-    let order = head.acceptEncoding.map {
-      CodingOrder(acceptEncoding: UnsafeRawBufferPointer(rebasing: bytes[$0]))
-    }
-    switch worker.files.answer(path: path, query: query, order: order ?? .identityOnly, now_ns: worker.now_ns) {
-    case .small(let file):
-      guard meetsConditions(file.response, head, bytes, isPersistent: isPersistent) else { return }
-      write(isPersistent ? file.persistentHead : file.closingHead, dateOffset: file.dateOffset)
-      if head.method == .get { write(body: file.body, context) }
-    case .large(let file, let response):
-      guard meetsConditions(response, head, bytes, isPersistent: isPersistent) else { return }
-      write(response.head(persistent: isPersistent))
-      if head.method == .get { send(file, isLast: !isPersistent, context) }
-    case .status(let response):
-      write(response, isPersistent: isPersistent, withBody: head.method == .get)
+  /// A request while it is answered.
+  private struct Request {
+    let head: RequestHead
+    let bytes: UnsafeRawBufferPointer
+    let isPersistent: Bool
+
+    /// Whether the answer has its body.
+    var takesBody: Bool { head.method != .head }
+
+    subscript(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[range]) }
+
+    /// A target in absolute form may lack its path (RFC 9110 section 4.2.3).
+    var path: UnsafeRawBufferPointer {
+      guard head.path.isEmpty else { return self[head.path] }
+      return UnsafeRawBufferPointer(UnsafeBufferPointer("/" as StaticString))
     }
   }
 
-  /// Whether the file is to be sent; where not, the answer that says so has been written.
-  private func meetsConditions(
-    _ file: FileResponse, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, isPersistent: Bool
-  ) -> Bool {
-    guard let fields = head.conditions, file.hasValidators else { return true }
-    let request = ConditionalRequest(
-      ifMatch: fields.ifMatch.map { Array(bytes[$0]) }, ifNoneMatch: fields.ifNoneMatch.map { Array(bytes[$0]) },
-      ifModifiedSince: fields.ifModifiedSince.map { Array(bytes[$0]) },
-      ifUnmodifiedSince: fields.ifUnmodifiedSince.map { Array(bytes[$0]) })
-    switch request.evaluate(file.metadata, file.tag, now: worker.date.second) {
+  // MARK: Files
+
+  private func answerFile(_ request: Request, _ context: ChannelHandlerContext) {
+    let site = worker.files.sites.index(host: request[request.head.host])
+    let order = request.head.acceptEncoding.map { CodingOrder(acceptEncoding: request[$0]) }
+    let answer = worker.files.answer(
+      site: site, path: request.path, query: request[request.head.query], order: order ?? .identityOnly,
+      now_ns: worker.now_ns)
+    switch answer {
+    case .file(let file):
+      if request.head.conditions != nil, answerConditions(request, file, context) { return }
+      write(request.isPersistent ? file.persistentHead : file.closingHead, dateOffset: file.dateOffset)
+      guard request.takesBody else { return }
+      switch file.content {
+      case .memory(let body): write(body: body, context)
+      case .open(let open):
+        send(open, [.file(0..<file.response.contentLength)], isLast: !request.isPersistent, context)
+      }
+    case .directory(let root, let path): answerListing(request, root, path, context)
+    case .redirection(let response), .status(let response): write(response, to: request)
+    }
+  }
+
+  /// Whether the request's conditions, or its ranges, make the answer another than the whole file; if so, it has been
+  /// written.
+  private func answerConditions(_ request: Request, _ file: CachedFile, _ context: ChannelHandlerContext) -> Bool {
+    let response = file.response
+    guard let fields = request.head.conditions, response.hasValidators else { return false }
+    let conditions = ConditionalRequest(
+      ifMatch: fields.ifMatch.map { Array(request[$0]) }, ifNoneMatch: fields.ifNoneMatch.map { Array(request[$0]) },
+      ifModifiedSince: fields.ifModifiedSince.map { Array(request[$0]) },
+      ifUnmodifiedSince: fields.ifUnmodifiedSince.map { Array(request[$0]) })
+    switch conditions.evaluate(response.metadata, response.tag, now: worker.date.second) {
     case .perform:
-      return true
+      return answerRange(request, fields, file, context)
     case .notModified:
-      write(file.notModifiedHead(persistent: isPersistent))
+      write(response.notModifiedHead(persistent: request.isPersistent))
     case .failed:
-      write(StatusResponse(.preconditionFailed), isPersistent: isPersistent, withBody: head.method == .get)
+      write(StatusResponse(.preconditionFailed), to: request)
     }
-    return false
+    return true
   }
 
-  // MARK: Bytes
+  /// Only GET has ranges (RFC 9110 section 14.2).
+  private func answerRange(
+    _ request: Request, _ fields: Conditions, _ file: CachedFile, _ context: ChannelHandlerContext
+  ) -> Bool {
+    guard request.head.method == .get, let range = fields.range else { return false }
+    let response = file.response
+    if let ifRange = fields.ifRange {
+      let field = Array(request[ifRange])
+      guard IfRange.matches(field, response.metadata, response.tag, now: worker.date.second) else { return false }
+    }
+    switch ByteRanges(request[range], length: response.contentLength) {
+    case .whole:
+      return false
+    case .unsatisfiable:
+      write(.rangeNotSatisfiable(length: response.contentLength), to: request)
+    case .ranges(let ranges):
+      let partial = PartialResponse(response, ranges)
+      write(partial.head(persistent: request.isPersistent))
+      send(partial.pieces, of: file.content, isLast: !request.isPersistent, context)
+    }
+    return true
+  }
+
+  private func send(
+    _ pieces: [PartialResponse.Piece], of content: CachedFile.Content, isLast: Bool, _ context: ChannelHandlerContext
+  ) {
+    switch content {
+    case .open(let open): send(open, pieces, isLast: isLast, context)
+    case .memory(let body):
+      for piece in pieces {
+        switch piece {
+        case .bytes(let bytes): worker.output.writeBytes(bytes)
+        case .file(let range):
+          let start = body.readerIndex + range.lowerBound
+          if let part = body.getSlice(at: start, length: range.count) { write(body: part, context) }
+        }
+      }
+    }
+  }
+
+  private func answerListing(
+    _ request: Request, _ root: DocumentRoot, _ path: DocumentRootPath, _ context: ChannelHandlerContext
+  ) {
+    guard let listing = try? root.list(path) else { return write(StatusResponse(.notFound), to: request) }
+    let format = DirectoryListing.Format(accept: request[request.head.accept])
+    let body = format == .json ? listing.json : listing.html
+    write(
+      listing.head(
+        format, contentLength: body.count, lines: root.rules.headers.lines(for: path.decoded),
+        persistent: request.isPersistent))
+    if request.takesBody { write(body: ByteBuffer(bytes: body), context) }
+  }
+
+  // MARK: Statuses
+
+  /// Answers with a status, as the site wants it.
+  private func write(_ response: StatusResponse, to request: Request) {
+    var response = response
+    let site = worker.files.sites.index(host: request[request.head.host])
+    let rules = worker.files.sites.roots[site].rules
+    if !rules.headers.isEmpty {
+      let path = try? DocumentRootPath(request.path)
+      response.lines += rules.headers.lines(for: path?.decoded ?? Array(request.path), isError: true)
+    }
+    if let path = rules.errorPages[response.status] {
+      response.page = errorPage(path, site: site)
+    }
+    write(response, isPersistent: request.isPersistent, withBody: request.takesBody)
+  }
+
+  /// The site's page, if it is there and of a size to be in memory.
+  private func errorPage(_ path: [UInt8], site: Int) -> StatusResponse.Page? {
+    let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+    let answer = path.withUnsafeBytes {
+      worker.files.answer(site: site, path: $0, query: empty, now_ns: worker.now_ns)
+    }
+    guard case .file(let file) = answer, case .memory(let body) = file.content else { return nil }
+    return StatusResponse.Page(mediaType: file.response.mediaType, body: Array(body.readableBytesView))
+  }
 
   func write(_ response: StatusResponse, isPersistent: Bool, withBody: Bool) {
     write(response.head(persistent: isPersistent))
     if withBody { worker.output.writeBytes(response.body) }
   }
+
+  // MARK: Bytes
 
   private func write(_ head: ComposedObject.Head) {
     write(ByteBuffer(bytes: head.bytes), dateOffset: head.dateOffset ?? 0)
@@ -116,8 +219,7 @@ extension ConnectionHandler {
       worker.output.writeImmutableBuffer(body)
       return
     }
-    writeOutput(context)
-    context.write(wrapOutboundOut(.byteBuffer(body)), promise: nil)
-    needsFlush = true
+    writeOutput(context, more: true)
+    write(body, more: false, context)
   }
 }

@@ -1,3 +1,4 @@
+import CLinux
 import NIOCore
 
 /// A connection of the user-mode server: reads requests, answers them in order.
@@ -24,6 +25,8 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
 
   let worker: ServerWorker
   let transport: Transport
+  /// Whose requests are counted, where they are.
+  private(set) var client: ClientPrefix?
   var state = State.open
   /// Bytes of requests not yet answered.
   private var input: ByteBuffer?
@@ -31,7 +34,11 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   private(set) var context: ChannelHandlerContext?
   /// Whether the client has sent its FIN.
   private(set) var inputIsClosed = false
-  /// Whether something has been written that has not been flushed.
+  /// Where there is nothing between the channel and its socket: no TLS.
+  private(set) var direct: DirectSocket?
+  /// Writes given to the channel that are not out.
+  var queuedWrites = 0
+  /// Whether one of them has not been flushed.
   var needsFlush = false
   /// Whether the client may still be sending when the last answer is out.
   var lingers = false
@@ -39,8 +46,10 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   private var hasAnswered = false
   /// `ServerWorker.tick` of the last progress: the first byte of a request, or the end of an answer.
   private var progressTick: Int
-  /// Bytes that were still to be written at the last look.
-  private var unwrittenBytes = 0
+  /// Bytes given to the channel since the start of the connection.
+  var writtenBytes = 0
+  /// Bytes the client had taken at the last progress of writing.
+  private var takenBytes = 0
 
   init(worker: ServerWorker, transport: Transport = .plain) {
     self.worker = worker
@@ -51,6 +60,10 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
+    if !transport.isTLS { direct = DirectSocket(context.channel) }
+    if worker.rates != nil {
+      client = ClientPrefix(context.channel.remoteAddress, worker.configuration.clientPrefixLengths)
+    }
     worker.add(self, loop: context.eventLoop)
   }
 
@@ -67,20 +80,17 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   }
 
   private func tearDown() {
-    switch state {
-    case .sending(let transfer): transfer.release()
-    case .proxying(let proxying): proxying.exchange.cancel()
-    default: break
-    }
+    if case .proxying(let proxying) = state { proxying.exchange.cancel() }
     state = .closed
     input = nil
     context = nil
+    direct = nil
     worker.remove(self)
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A reset or a broken pipe: the client is gone and there is nobody to tell.
-    context.close(promise: nil)
+    end(context)
   }
 
   // MARK: Reading
@@ -102,7 +112,7 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
       if case .proxying = state { pumpRequest(context) } else { serve(context) }
     case .lingering(let bytesLeft):
       state = .lingering(bytesLeft: bytesLeft - received.readableBytes)
-      if bytesLeft <= received.readableBytes { context.close(promise: nil) }
+      if bytesLeft <= received.readableBytes { end(context) }
     case .closing, .closed:
       break
     }
@@ -121,7 +131,7 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
     switch state {
     case .open: serve(context)
     case .proxying: pumpRequest(context)
-    case .lingering: context.close(promise: nil)
+    case .lingering: end(context)
     case .sending, .closing, .closed: break
     }
   }
@@ -158,6 +168,8 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
       flush(context)
       if case .proxying(let proxying) = state { proxying.exchange.start() }
     }
+    // Where the upstream has refused at once.
+    if case .closing = state { flush(context) }
     // The client has nothing more to say, and all it said whole is answered.
     if case .open = state, inputIsClosed, isIncomplete {
       state = .closing
@@ -194,7 +206,11 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
       }
     }
     if buffer.readableBytes > 0 {
-      if case .closing = state { lingers = true } else { input = buffer }
+      switch state {
+      case .closing: lingers = true
+      case .closed: break
+      default: input = buffer
+      }
     }
     return isIncomplete
   }
@@ -209,44 +225,14 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
     if bytes.readableBytes > 0 { input = bytes }
   }
 
-  /// Writes what has been collected. With the last answer comes the end of the connection.
-  func flush(_ context: ChannelHandlerContext) {
-    guard case .closing = state else {
-      writeOutput(context)
-      if needsFlush {
-        needsFlush = false
-        context.flush()
-      }
-      return
-    }
-    let isOut = context.eventLoop.makePromise(of: Void.self)
-    isOut.futureResult.assumeIsolated().whenComplete { [self] result in
-      switch result {
-      case .success: finish(context)
-      case .failure: context.close(promise: nil)
-      }
-    }
-    context.write(wrapOutboundOut(.byteBuffer(worker.output)), promise: isOut)
-    worker.output.clear()
-    context.flush()
-  }
-
-  func writeOutput(_ context: ChannelHandlerContext) {
-    guard worker.output.readableBytes > 0 else { return }
-    context.write(wrapOutboundOut(.byteBuffer(worker.output)), promise: nil)
-    // Takes new memory only where the channel could not write and keeps the old.
-    worker.output.clear()
-    needsFlush = true
-  }
-
   // MARK: Closing
 
   /// After the last answer. Where the client may still be sending, closing at once would make the kernel answer with a
   /// reset, and that can destroy the answer before the client has read it.
-  private func finish(_ context: ChannelHandlerContext) {
+  func finish(_ context: ChannelHandlerContext) {
     guard case .closing = state else { return }
     guard lingers, !inputIsClosed else {
-      context.close(promise: nil)
+      end(context)
       return
     }
     state = .lingering(bytesLeft: ServerLimits.lingerBytesMax)
@@ -255,9 +241,18 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
     readOn(context)
   }
 
+  /// Closes the channel. Its socket must not be touched from here on: the number may soon be another's.
+  func end(_ context: ChannelHandlerContext) {
+    let ended = state
+    direct = nil
+    state = .closed
+    if case .proxying(let proxying) = ended { proxying.exchange.cancel() }
+    context.close(promise: nil)
+  }
+
   /// Ends the connection whatever its state.
   func abort() {
-    context?.close(promise: nil)
+    if let context { end(context) }
   }
 
   /// A large file is out.
@@ -265,6 +260,8 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
     progressTick = worker.tick
     if isLast {
       state = .closing
+      // Else the requests behind this one are not looked at yet, and who looks at them flushes.
+      guard !isServing else { return }
       if input != nil { lingers = true }
       flush(context)
     } else {
@@ -287,6 +284,13 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
     return (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
   }
 
+  /// Bytes in the socket's send buffer.
+  private func unacknowledged(_ context: ChannelHandlerContext) -> Int {
+    let operations = context.channel.pipeline.syncOperations
+    let bytes = try? operations.withUnsafeTransportIfAvailable(of: CInt.self) { clinux_siocoutq($0) }
+    return Int(max(0, (bytes ?? nil) ?? 0))
+  }
+
   /// On shutdown. A connection that has not asked for anything yet gets a moment: its request may be in the kernel
   /// already, where a connection handed over by the kernel half always has it.
   func closeIfIdle() {
@@ -298,9 +302,15 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   func look() {
     guard let context else { return }
     let unwritten = unwrittenNow
-    if unwritten != unwrittenBytes { progressTick = worker.tick }
     if case .proxying(let proxying) = state { proxying.exchange.look() }
-    unwrittenBytes = unwritten
+    if unwritten > 0 {
+      // What lies in the socket's buffer, perhaps megabytes, is not taken: a slow client empties it for minutes.
+      let taken = writtenBytes - unwritten - unacknowledged(context)
+      if taken - takenBytes >= worker.configuration.writeBytesMin {
+        takenBytes = taken
+        progressTick = worker.tick
+      }
+    }
     let waited_s = worker.tick - progressTick
     if case .sending(let transfer) = state, !transfer.isUnchanged {
       // NIO would try again and again to send what is no longer there.

@@ -1,24 +1,18 @@
 import Glibc
 import NIOCore
 
-/// A large file on its way to a client by sendfile(2).
-final class FileTransfer {
-  private let file: DocumentRoot.File
-  private let handle: NIOFileHandle
-  private var offset = 0
-  /// Whether the connection ends with it.
-  let isLast: Bool
+/// A large file, open to be sent by sendfile(2) to any number of clients of one event loop.
+final class OpenFile {
+  let file: DocumentRoot.File
+  let handle: NIOFileHandle
 
-  init(_ file: DocumentRoot.File, isLast: Bool) {
+  init(_ file: DocumentRoot.File) {
     self.file = file
     handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.descriptor.number)
-    self.isLast = isLast
   }
 
-  /// The descriptor belongs to `file` again. Nothing may be on its way any more.
-  func release() {
-    _ = try? handle.takeDescriptorOwnership()
-  }
+  /// The descriptor belongs to `file`, which closes it.
+  deinit { _ = try? handle.takeDescriptorOwnership() }
 
   /// Whether what is still to be sent belongs to what has been sent: the file is as it was, or has grown, as logs do.
   /// A file that has shrunk could not be sent to its end, one overwritten would arrive in pieces of two versions.
@@ -27,6 +21,31 @@ final class FileTransfer {
     if now.size != file.metadata.size { return now.size > file.metadata.size }
     return now.modified_ns == file.metadata.modified_ns
   }
+}
+
+/// A large file, or parts of it, on the way to a client.
+final class FileTransfer {
+  fileprivate let open: OpenFile
+  private var pieces: ArraySlice<PartialResponse.Piece>
+  /// How far the first piece has come.
+  private var offset = 0
+  /// The piece that is the last of the file's: its end is read, not sent from the page cache.
+  private let lastFilePiece: Int
+  /// Whether the connection ends with it.
+  let isLast: Bool
+  /// Whether portions are being sent just now, so that it need not be begun again.
+  fileprivate var isSending = false
+
+  init(_ open: OpenFile, _ pieces: [PartialResponse.Piece], isLast: Bool) {
+    self.open = open
+    self.pieces = pieces[...]
+    lastFilePiece = pieces.lastIndex { if case .file = $0 { true } else { false } } ?? 0
+    self.isLast = isLast
+  }
+
+  var isUnchanged: Bool { open.isUnchanged }
+  /// Whether the portion given out is not the last one.
+  var hasMore: Bool { !pieces.isEmpty }
 
   /// The next portion: `nil` after the last one.
   ///
@@ -34,57 +53,77 @@ final class FileTransfer {
   /// one version of the file. (But for what the kernel still holds unsent: sendfile(2) passes on the very pages of the
   /// file. Files replaced by rename are never torn.)
   func nextPortion() throws(DocumentRootRefusal) -> IOData? {
-    let size = file.metadata.size
-    guard offset < size else { return nil }
-    let tail = max(0, size - ServerLimits.fileTailBytes)
-    guard offset < tail else {
-      let bytes = try file.descriptor.read(size - offset, at: offset)
-      guard bytes.count == size - offset, isUnchanged else { throw .failed(errno: EIO) }
-      offset = size
-      return .byteBuffer(ByteBuffer(bytes: bytes))
+    while let piece = pieces.first {
+      switch piece {
+      case .bytes(let bytes):
+        endPiece()
+        return .byteBuffer(ByteBuffer(bytes: bytes))
+      case .file(let range):
+        let start = range.lowerBound + offset
+        guard start < range.upperBound else {
+          endPiece()
+          continue
+        }
+        let isLast = pieces.startIndex == lastFilePiece
+        let tail = isLast ? max(range.lowerBound, range.upperBound - ServerLimits.fileTailBytes) : range.upperBound
+        guard start < tail else {
+          let bytes = try open.file.descriptor.read(range.upperBound - start, at: start)
+          guard bytes.count == range.upperBound - start, isUnchanged else { throw .failed(errno: EIO) }
+          endPiece()
+          return .byteBuffer(ByteBuffer(bytes: bytes))
+        }
+        let end = min(start + ServerLimits.filePortionBytes, tail)
+        offset = end - range.lowerBound
+        return .fileRegion(FileRegion(fileHandle: open.handle, readerIndex: start, endIndex: end))
+      }
     }
-    let end = min(offset + ServerLimits.filePortionBytes, tail)
-    defer { offset = end }
-    return .fileRegion(FileRegion(fileHandle: handle, readerIndex: offset, endIndex: end))
+    return nil
+  }
+
+  private func endPiece() {
+    pieces.removeFirst()
+    offset = 0
   }
 }
 
 extension ConnectionHandler {
-  /// Begins to send a file behind what has been collected.
-  func send(_ file: DocumentRoot.File, isLast: Bool, _ context: ChannelHandlerContext) {
-    let transfer = FileTransfer(file, isLast: isLast)
+  /// Begins to send a file, or parts of it, behind what has been collected.
+  func send(
+    _ file: OpenFile, _ pieces: [PartialResponse.Piece], isLast: Bool, _ context: ChannelHandlerContext
+  ) {
+    let transfer = FileTransfer(file, pieces, isLast: isLast)
     state = .sending(transfer)
-    writeOutput(context)
-    sendPortion(of: transfer, context)
+    writeOutput(context, more: true)
+    sendPortions(of: transfer, context)
   }
 
-  private func sendPortion(of transfer: FileTransfer, _ context: ChannelHandlerContext) {
-    guard case .sending = state else { return }
-    let portion: IOData?
-    do {
-      guard transfer.isUnchanged else { throw DocumentRootRefusal.failed(errno: EIO) }
-      portion = try transfer.nextPortion()
-    } catch {
-      // Fewer bytes than Content-Length said: the client knows that it has not got the file.
-      context.close(promise: nil)
-      return
-    }
-    guard let portion else {
-      transfer.release()
-      transferEnded(context, isLast: transfer.isLast)
-      return
-    }
-    let isOut = context.eventLoop.makePromise(of: Void.self)
-    isOut.futureResult.assumeIsolated().whenComplete { [self] result in
-      guard case .success = result else {
-        context.close(promise: nil)
+  /// Sends as long as the client takes it at once, up to the size of a portion; then others get their turn. Where the
+  /// client does not, this is called again when what the channel holds is out.
+  func sendPortions(of transfer: FileTransfer, _ context: ChannelHandlerContext) {
+    guard !transfer.isSending else { return }
+    transfer.isSending = true
+    defer { transfer.isSending = false }
+    var sent = 0
+    while case .sending = state, flushQueue(context) {
+      guard sent < ServerLimits.filePortionBytes else {
+        context.eventLoop.assumeIsolated().execute { self.sendPortions(of: transfer, context) }
         return
       }
-      // Not at once: other connections get their turn.
-      context.eventLoop.assumeIsolated().execute { self.sendPortion(of: transfer, context) }
+      do {
+        guard transfer.isUnchanged else { throw DocumentRootRefusal.failed(errno: EIO) }
+        guard let portion = try transfer.nextPortion() else {
+          return transferEnded(context, isLast: transfer.isLast)
+        }
+        sent += portion.readableBytes
+        switch portion {
+        case .byteBuffer(let bytes): write(bytes, more: transfer.hasMore, context)
+        case .fileRegion(let region): write(region, of: transfer.open, context)
+        }
+      } catch {
+        // Fewer bytes than Content-Length said: the client knows that it has not got the file.
+        end(context)
+        return
+      }
     }
-    needsFlush = false
-    context.write(wrapOutboundOut(portion), promise: isOut)
-    context.flush()
   }
 }

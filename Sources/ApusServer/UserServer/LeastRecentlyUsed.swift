@@ -63,6 +63,11 @@ struct LeastRecentlyUsed<Key: Hashable, Value> {
     free.append(index)
   }
 
+  /// Forgets values, from the one used longest ago on, as long as they are to go.
+  mutating func removeOldest(while shouldGo: (Value) -> Bool) {
+    while oldest != Self.none, let value = places[oldest].value, shouldGo(value) { remove(places[oldest].key) }
+  }
+
   private mutating func unlink(_ index: Int) {
     let (newer, older) = (places[index].newer, places[index].older)
     if newer == Self.none { newest = older } else { places[newer].older = older }

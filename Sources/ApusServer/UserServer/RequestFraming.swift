@@ -50,6 +50,12 @@ struct RequestFraming {
       guard hostCount == 1 else { throw RequestError(.badRequest, "several Host fields") }
       guard HostName.isValid(value, classes) else { throw RequestError(.badRequest, "Host") }
       if head.host.isEmpty { head.host = field.value }
+    case 5 where field.isNamed("range"):
+      var conditions = head.conditions ?? Conditions()
+      conditions.range = conditions.range == nil ? field.value : 0..<0
+      head.conditions = conditions
+    case 6 where head.accept.isEmpty && field.isNamed("accept"):
+      head.accept = field.value
     case 6 where field.isNamed("expect"):
       if value.isEqualIgnoringCase("100-continue") { expectsContinue = true } else { hasUnknownExpectation = true }
     case 10 where field.isNamed("connection"):
@@ -77,6 +83,8 @@ struct RequestFraming {
       conditions.ifMatch.append(field.value)
     } else if field.isNamed("if-unmodified-since") {
       conditions.ifUnmodifiedSince = conditions.ifUnmodifiedSince == nil ? field.value : 0..<0
+    } else if field.isNamed("if-range") {
+      conditions.ifRange = conditions.ifRange == nil ? field.value : 0..<0
     } else {
       return
     }

@@ -34,7 +34,7 @@ extension UnsafeBufferPointer<UInt8> {
   }
 }
 
-/// The preconditions of a request as its fields give them. Rare, so apart from the head.
+/// The preconditions of a request, and the parts asked for, as its fields give them. Rare, so apart from the head.
 struct Conditions: Equatable, Sendable {
   /// Values of a list field, one for each field line; empty where there is none.
   var ifMatch: [Range<Int>] = []
@@ -42,6 +42,9 @@ struct Conditions: Equatable, Sendable {
   /// A date that is given twice means nothing: an empty value is no date.
   var ifModifiedSince: Range<Int>?
   var ifUnmodifiedSince: Range<Int>?
+  /// The same for ranges, and for what they depend on.
+  var range: Range<Int>?
+  var ifRange: Range<Int>?
 }
 
 /// What Apus needs of a request. Ranges are offsets into the bytes the parser was given.
@@ -55,7 +58,9 @@ struct RequestHead: Equatable, Sendable {
   var query = 0..<0
   /// The authority: of the target where it is in absolute form (RFC 9112 section 3.2.2), else the Host field.
   var host = 0..<0
-  /// The preconditions, where there are any (RFC 9110 section 13.1).
+  /// The first Accept field; empty where there is none.
+  var accept = 0..<0
+  /// The preconditions, where there are any (RFC 9110 sections 13.1 and 14.2).
   var conditions: Conditions?
   /// The value of Accept-Encoding, if there is one; empty where it is given twice.
   var acceptEncoding: Range<Int>?

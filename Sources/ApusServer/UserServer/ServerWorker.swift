@@ -17,6 +17,8 @@ protocol ServedConnection: AnyObject {
 final class ServerWorker {
   let configuration: UserServerConfiguration
   let counters: Counters
+  /// Shared by all event loops.
+  let rates: RequestRateLimiter?
   var files: FileStore
   var date = DateCache()
   /// Where answers are collected before they are written. Connections use it in turn, each until it flushes.
@@ -36,15 +38,19 @@ final class ServerWorker {
     let requests = Atomic<Int>(0)
   }
 
+  /// - Parameter workers: how many there are, among which memory and descriptors are divided.
   init(
-    root: DocumentRoot, configuration: UserServerConfiguration, counters: Counters, workers: Int,
-    upstream: UpstreamPool? = nil, filesComeFirst: Bool = true
+    sites: Sites, configuration: UserServerConfiguration, rates: RequestRateLimiter?, counters: Counters,
+    workers: Int, upstream: UpstreamPool? = nil, filesComeFirst: Bool = true
   ) {
     self.upstream = upstream
     self.filesComeFirst = filesComeFirst
     self.configuration = configuration
     self.counters = counters
-    files = FileStore(root: root, bytesMax: configuration.fileCacheBytesMax / workers)
+    self.rates = rates
+    files = FileStore(
+      sites: sites, bytesMax: configuration.fileCacheBytesMax / workers,
+      openFilesMax: max(1, ServerLimits.openFilesMax / workers))
     output = ByteBufferAllocator().buffer(capacity: ServerLimits.outputBytesMax)
   }
 
@@ -71,6 +77,7 @@ final class ServerWorker {
   private func look() {
     tick += 1
     for connection in Array(connections.values) { connection.look() }
+    files.closeIdle(now_ns: now_ns)
   }
 
   /// From now on answers say `Connection: close`; idle connections are closed.

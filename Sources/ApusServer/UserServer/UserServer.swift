@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Logging
 import NIOCore
@@ -16,6 +17,7 @@ final class UserServer: Service {
   private let limit: ConnectionLimit
   private let configuration: UserServerConfiguration
   private let logger: Logger
+  private let connectionsPerClient: ClientConnections?
   private let workers: [ObjectIdentifier: NIOLoopBoundBox<ServerWorker>]
   private let counters: [ServerWorker.Counters]
   private let isShutDown = Atomic<Bool>(false)
@@ -23,18 +25,24 @@ final class UserServer: Service {
   /// Makes a server without a listener; its event loops run until `run()` or `shutDown()` has returned.
   ///
   /// - Parameter upstream: the server behind, for requests that are not for files.
-  init(
+  convenience init(
     root: DocumentRoot, configuration: UserServerConfiguration = UserServerConfiguration(), upstream: Upstream? = nil,
     logger: Logger
   ) {
+    self.init(sites: Sites(root), configuration: configuration, upstream: upstream, logger: logger)
+  }
+
+  init(sites: Sites, configuration: UserServerConfiguration, upstream: Upstream? = nil, logger: Logger) {
     // A client that goes away while it is answered must not end the process.
     signal(SIGPIPE, SIG_IGN)
-    group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+    group = MultiThreadedEventLoopGroup(numberOfThreads: Self.processorsUsable)
     // A connection that is sent a large file has the file open as well.
     limit = ConnectionLimit(countMax: configuration.connectionsAllowed(perConnection: 2))
     listeners = Listeners(group: group, limit: limit, clients: configuration.clients)
     self.configuration = configuration
     self.logger = logger
+    connectionsPerClient = configuration.connectionsPerClientMax.map { ClientConnections(countMax: $0) }
+    let rates = configuration.requestRate.map { RequestRateLimiter($0) }
     let loops = Array(group.makeIterator())
     var workers: [ObjectIdentifier: NIOLoopBoundBox<ServerWorker>] = [:]
     var counters: [ServerWorker.Counters] = []
@@ -43,7 +51,7 @@ final class UserServer: Service {
       counters.append(own)
       let pool = upstream.map { UpstreamPool($0.url, tls: $0.tls, loop: loop, logger: logger) }
       let worker = ServerWorker(
-        root: root, configuration: configuration, counters: own, workers: loops.count, upstream: pool,
+        sites: sites, configuration: configuration, rates: rates, counters: own, workers: loops.count, upstream: pool,
         filesComeFirst: upstream?.filesComeFirst ?? true)
       workers[ObjectIdentifier(loop)] = .makeBoxSendingValue(worker, eventLoop: loop)
     }
@@ -61,15 +69,11 @@ final class UserServer: Service {
 
   /// As `bind(_:)`, for TLS. The files of the certificates are watched from then on.
   func bind(_ addresses: [SocketAddress], tls settings: TLSSettings) async throws -> [SocketAddress] {
-    let workers = workers
-    let bound = try await listeners.bind(addresses) { channel in
-      channel.eventLoop.makeCompletedFuture {
-        guard let worker = workers[ObjectIdentifier(channel.eventLoop)] else {
-          preconditionFailure("a connection on an event loop that is not the server's")
-        }
-        try TLSConnection.configure(channel, worker: worker.value, settings: settings)
-      }
-    }
+    let bound = try await listeners.bind(
+      addresses,
+      initializer { channel, worker in
+        try TLSConnection.configure(channel, worker: worker, settings: settings)
+      })
     let interval = TimeAmount.seconds(Int64(TLSLimits.certificateCheckInterval_s))
     group.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
       settings.certificates.reloadIfChanged()
@@ -91,15 +95,42 @@ final class UserServer: Service {
   var requests: Int { counters.reduce(0) { $0 + $1.requests.load(ordering: .relaxed) } }
 
   private var initializer: @Sendable (any Channel) -> EventLoopFuture<Void> {
+    initializer { channel, worker in
+      try channel.pipeline.syncOperations.addHandler(ConnectionHandler(worker: worker))
+    }
+  }
+
+  /// Prepares an accepted connection, if its client may have another one.
+  private func initializer(
+    _ body: @escaping @Sendable (any Channel, ServerWorker) throws -> Void
+  ) -> @Sendable (any Channel) -> EventLoopFuture<Void> {
     let workers = workers
+    let counted = connectionsPerClient
+    let lengths = configuration.clientPrefixLengths
     return { channel in
       channel.eventLoop.makeCompletedFuture {
         guard let worker = workers[ObjectIdentifier(channel.eventLoop)] else {
           preconditionFailure("a connection on an event loop that is not the server's")
         }
-        try channel.pipeline.syncOperations.addHandler(ConnectionHandler(worker: worker.value))
+        if let counted, let client = ClientPrefix(channel.remoteAddress, lengths) {
+          guard counted.acquire(client) else { throw TooManyConnections() }
+          channel.closeFuture.whenComplete { _ in counted.release(client) }
+        }
+        try body(channel, worker.value)
       }
     }
+  }
+
+  /// A client has as many connections as it may; this one is closed.
+  private struct TooManyConnections: Error {}
+
+  /// Processors this process may run on: more event loops would only be in each other's way.
+  private static var processorsUsable: Int {
+    // Room for 8192 processors, the most Linux can be built for (CONFIG_NR_CPUS).
+    var mask = [UInt64](repeating: 0, count: 128)
+    let written = mask.withUnsafeMutableBytes { clinux_sched_getaffinity($0.baseAddress!, $0.count) }
+    guard written > 0 else { return System.coreCount }
+    return max(1, min(mask.reduce(0) { $0 + $1.nonzeroBitCount }, System.coreCount))
   }
 
   // MARK: Life

@@ -1,10 +1,12 @@
 #ifndef CLINUX_H
 #define CLINUX_H
-// Declarations Swift cannot import: syscall(2) is variadic, the C library has no openat2(2), its Swift module
-// leaves out statfs(2) and setfsuid(2), and O_PATH, F_SETLEASE and statx(2) are behind _GNU_SOURCE.
+// Declarations Swift cannot import: syscall(2) and ioctl(2) are variadic, the C library has no openat2(2), its Swift module
+// leaves out statfs(2), setfsuid(2) and sched_getaffinity(2), and O_PATH, F_SETLEASE and statx(2) are behind _GNU_SOURCE.
 #include <linux/openat2.h>
+#include <linux/sockios.h>
 #include <linux/stat.h>
 #include <sys/fsuid.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -33,5 +35,16 @@ static inline int clinux_statx(int directory, const char *path, int flags, struc
 
 static inline int clinux_openat2(int directory, const char *path, const struct open_how *how) {
   return (int)syscall(SYS_openat2, directory, path, how, sizeof(*how));
+}
+
+// Bytes of a TCP socket that the peer has not acknowledged, sent or not; -1 for none (tcp(7)).
+static inline int clinux_siocoutq(int socket) {
+  int bytes;
+  return ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
+}
+
+// The calling thread's. Returns how many bytes of the mask the kernel wrote.
+static inline long clinux_sched_getaffinity(void *mask, size_t size) {
+  return syscall(SYS_sched_getaffinity, 0, size, mask);
 }
 #endif

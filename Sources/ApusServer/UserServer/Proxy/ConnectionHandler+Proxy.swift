@@ -71,8 +71,8 @@ extension ConnectionHandler {
     if proxying.awaitsContinue {
       proxying.awaitsContinue = false
       state = .proxying(proxying)
-      context.writeAndFlush(
-        wrapOutboundOut(.byteBuffer(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n"))), promise: nil)
+      enqueue(.byteBuffer(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n")), context)
+      context.flush()
     }
     if inputIsClosed { proxyInputClosed(context) } else { context.read() }
   }
@@ -123,17 +123,17 @@ extension ConnectionHandler: ProxyClient {
     let head = response.head(
       proxying.delimiting, isPersistent: proxying.isPersistent, date: worker.date.text,
       further: transport.furtherFields)
-    context.write(wrapOutboundOut(.byteBuffer(head)), promise: nil)
+    enqueue(.byteBuffer(head), context)
   }
 
   func responseBody(_ bytes: ByteBuffer) {
     guard case .proxying(let proxying) = state, let context, bytes.readableBytes > 0 else { return }
     guard proxying.delimiting == .chunked else {
-      return context.write(wrapOutboundOut(.byteBuffer(bytes)), promise: nil)
+      return enqueue(.byteBuffer(bytes), context)
     }
-    context.write(wrapOutboundOut(.byteBuffer(.chunkHeader(bytes.readableBytes))), promise: nil)
-    context.write(wrapOutboundOut(.byteBuffer(bytes)), promise: nil)
-    context.write(wrapOutboundOut(.byteBuffer(ByteBuffer(staticString: "\r\n"))), promise: nil)
+    enqueue(.byteBuffer(.chunkHeader(bytes.readableBytes)), context)
+    enqueue(.byteBuffer(bytes), context)
+    enqueue(.byteBuffer(ByteBuffer(staticString: "\r\n")), context)
   }
 
   func flushResponse() { context?.flush() }
@@ -141,7 +141,7 @@ extension ConnectionHandler: ProxyClient {
   func responseEnded(requestIsWhole: Bool) {
     guard case .proxying(let proxying) = state, let context else { return }
     if proxying.delimiting == .chunked {
-      context.write(wrapOutboundOut(.byteBuffer(ByteBuffer(staticString: "0\r\n\r\n"))), promise: nil)
+      enqueue(.byteBuffer(ByteBuffer(staticString: "0\r\n\r\n")), context)
     }
     transport.stream?.endAnswer()
     context.flush()

@@ -31,24 +31,25 @@ extension ServerWorker {
       return true
     }
     let path = UnsafeRawBufferPointer(rebasing: bytes[head.path])
-    switch files.answer(path: path, query: UnsafeRawBufferPointer(start: nil, count: 0), now_ns: now_ns) {
-    case .small, .large: return false
+    let site = files.sites.index(host: UnsafeRawBufferPointer(rebasing: bytes[head.host]))
+    switch files.answer(site: site, path: path, query: UnsafeRawBufferPointer(start: nil, count: 0), now_ns: now_ns) {
+    case .file, .directory, .redirection: return false
     case .status(let response):
       switch response.status {
       // There is a file, and something is wrong with this server.
       case .internalServerError, .serviceUnavailable: return false
-      case .movedPermanently: return !hasIndex(Array(path))
+      case .movedPermanently: return !hasIndex(Array(path), site: site)
       default: return true
       }
     }
   }
 
-  private func hasIndex(_ directory: [UInt8]) -> Bool {
+  private func hasIndex(_ directory: [UInt8], site: Int) -> Bool {
     let path = directory + [UInt8(ascii: "/")]
     return path.withUnsafeBytes { path in
-      switch files.answer(path: path, query: UnsafeRawBufferPointer(start: nil, count: 0), now_ns: now_ns) {
-      case .small, .large: true
-      case .status: false
+      switch files.answer(site: site, path: path, query: UnsafeRawBufferPointer(start: nil, count: 0), now_ns: now_ns) {
+      case .file, .directory: true
+      case .redirection, .status: false
       }
     }
   }
