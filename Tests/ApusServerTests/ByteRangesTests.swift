@@ -104,7 +104,7 @@ struct ByteRangesTests {
     #expect(one.pieces == [.file(10..<20)])
     let head = text(one.head(persistent: true).bytes)
     #expect(head.hasPrefix("HTTP/1.1 206 Partial Content\r\n"))
-    #expect(head.contains("\r\nContent-Range: bytes 10-19/1000\r\nLast-Modified: "))
+    #expect(head.contains("\r\nContent-Range: bytes 10-19/1000\r\n"))
     #expect(head.contains("\r\nContent-Length: 10\r\n") && head.contains("\r\nCache-Control: no-cache\r\n"))
     #expect(head.contains("\r\nETag: \(text(file.tag.bytes))\r\n"))
 
