@@ -238,7 +238,7 @@ struct UserServerSiteTests {
   func crawlingReader() async throws {
     var configuration = UserServerConfiguration()
     configuration.writeStallTimeout_s = 2
-    configuration.writeBytesMin = 20_000
+    configuration.writeBytesMin = 200_000
     try await withSites(SiteSettings(), configuration) { port, root, _ in
       try root.write("large", [UInt8](repeating: 1, count: 20_000_000))
       let client = try RawClient(port: port, receiveBuffer: 4096)
@@ -246,7 +246,7 @@ struct UserServerSiteTests {
       let clock = ContinuousClock()
       let end = clock.now + .seconds(6)
       while clock.now < end, !client.isAtEnd {
-        try await client.receive(100)
+        try await client.receive(1000)
         try await Task.sleep(for: .milliseconds(100))
       }
       #expect(try await client.receiveAll().count < 20_000_000)
