@@ -12,7 +12,10 @@ struct Apus: AsyncParsableCommand {
       user mode, the built-in one or yours.
       """,
     version: "0.1.0",
-    subcommands: [ServeCommand.self, AttachCommand.self, StatusCommand.self, PurgeCommand.self, DoctorCommand.self])
+    subcommands: [
+      ServeCommand.self, AttachCommand.self, CheckCommand.self, ReloadCommand.self, StatusCommand.self,
+      PurgeCommand.self, DoctorCommand.self,
+    ])
 
   /// What argument-parser puts before every message, its own and those of errors a command throws.
   static var _errorPrefix: String { "apus: error: " }

@@ -70,6 +70,15 @@ struct ByteSize: Equatable, Sendable {
     return ByteSize(bytes: bytes)
   }
 
+  /// The same for any number of bytes from `bytesMin`.
+  static func parse(_ text: String, upTo bytesMax: Int) throws -> Int {
+    guard let bytes = bytes(in: text), (bytesMin...bytesMax).contains(bytes) else {
+      let range = "from \(ByteSize(bytes: bytesMin)) to \(ByteSize(bytes: bytesMax))"
+      throw ValidationError("'\(text)' is not a size \(range)")
+    }
+    return bytes
+  }
+
   /// nil: not a size, or more than an `Int` holds.
   private static func bytes(in text: String) -> Int? {
     let digits = text.prefix { ("0"..."9").contains($0) }

@@ -66,7 +66,7 @@ struct AttachCommand: AsyncParsableCommand {
     var seen: Set<String> = []
     for name in interfaces {
       guard seen.insert(name).inserted else { throw ValidationError("--interface \(name) is given twice") }
-      guard ServeCommand.isInterfaceName(name) else {
+      guard ServeSettings.isInterfaceName(name) else {
         throw ValidationError("'\(name)' cannot be the name of an interface")
       }
     }

@@ -1,6 +1,5 @@
 import ApusServer
 import ArgumentParser
-import Contract
 import Logging
 
 /// `apus serve`.
@@ -13,8 +12,10 @@ struct ServeCommand: AsyncParsableCommand {
       firewall's INPUT rules: see 'apus doctor'.
       """)
 
-  @Argument(help: ArgumentHelp("The document root.", valueName: "dir"), completion: .directory)
-  var directory = "."
+  @Argument(help: ArgumentHelp("The document root. (default: .)", valueName: "dir"), completion: .directory)
+  var directory: String?
+
+  @OptionGroup var configuration: ConfigurationOptions
 
   @Option(
     parsing: .singleValue,
@@ -36,9 +37,9 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var tls: TLSOptionGroup
 
   @Option(
-    help: ArgumentHelp("Where requests are answered: auto, kernel or user.", valueName: "mode"),
+    help: ArgumentHelp("Where requests are answered: auto, kernel or user. (default: auto)", valueName: "mode"),
     transform: Self.parseMode)
-  var mode = ServeMode.auto
+  var mode: ServeMode?
 
   @Option(
     name: .customLong("interface"), parsing: .singleValue,
@@ -85,7 +86,7 @@ struct ServeCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "Memory for objects, a power of two: 32M, 256M. (default: 64M)", valueName: "bytes"),
     transform: ByteSize.parse)
-  var cacheSize = ByteSize(bytes: Limits.arenaBytesDefault)
+  var cacheSize: ByteSize?
 
   @Flag(help: "Log what is done, not only what goes wrong, to standard error.")
   var verbose = false
@@ -99,57 +100,53 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   func validate() throws {
-    if directory.isEmpty { throw ValidationError("the directory has no name") }
-    try Self.requireDistinct(listen.map(\.description), option: "--listen")
-    try Self.requireDistinct(interfaces, option: "--interface")
-    try Self.requireDistinct(kernelOnly.map(\.description), option: "--kernel-only")
-    try Self.requireDistinct(kernelNever.map(\.description), option: "--kernel-never")
-    for (option, count) in [("--allow", allow.count), ("--deny", deny.count)] where count > Limits.prefixesMax {
-      throw ValidationError("\(option) is given more than \(Limits.prefixesMax) times")
-    }
-    for name in interfaces where !Self.isInterfaceName(name) {
-      throw ValidationError("'\(name)' cannot be the name of an interface")
-    }
-    if mode == .user, !interfaces.isEmpty {
-      throw ValidationError("--interface is for kernel mode, and --mode is user")
-    }
-    try upstream.validate(backend: backend, listen: options.listen)
-    try tls.validate(listen: options.listen)
-    if backend != nil, listing {
-      throw ValidationError("--listing is for Apus's own answers, and with --backend the server behind answers")
-    }
-    if let backend, options.listen.contains(where: { $0.port == backend.port && Self.overlap($0, backend) }) {
-      throw ValidationError("--backend \(backend) is an address Apus itself is to listen at")
+    // What is wrong with flags alone is wrong usage; with a file it is seen with its settings.
+    if configuration.path == nil { try settings(over: ServeSettings()).validate() }
+  }
+
+  /// Flags stand over what is set otherwise.
+  private var flags: @Sendable (inout ServeSettings) -> Void {
+    let certificates = zip(tls.certificate, tls.key).map { CertificateFiles(certificate: $0, key: $1) }
+    return {
+      [
+        directory, listen, backend, proxy = upstream.proxy, mode, interfaces, allow, deny, kernelOnly, kernelNever,
+        admin = admin.path, cacheSize, tlsListen = tls.listen,
+        hsts = tls.hsts, listing
+      ] settings in
+      settings.directory = directory ?? settings.directory
+      if !listen.isEmpty { settings.listen = listen }
+      settings.backend = backend ?? settings.backend
+      settings.proxy = proxy ?? settings.proxy
+      settings.mode = mode ?? settings.mode
+      if !interfaces.isEmpty { settings.interfaces = interfaces }
+      if !allow.isEmpty { settings.allow = allow }
+      if !deny.isEmpty { settings.deny = deny }
+      if !kernelOnly.isEmpty { settings.kernelOnly = kernelOnly }
+      if !kernelNever.isEmpty { settings.kernelNever = kernelNever }
+      settings.admin = admin ?? settings.admin
+      settings.cacheSize = cacheSize ?? settings.cacheSize
+      if !tlsListen.isEmpty { settings.tlsListen = tlsListen }
+      if !certificates.isEmpty { settings.certificates = certificates }
+      settings.hsts_s = hsts ?? settings.hsts_s
+      if listing { settings.site.listing = true }
     }
   }
 
-  /// A wildcard takes every address of its port.
-  static func overlap(_ address: ListenAddress, _ other: ListenAddress) -> Bool {
-    address.isWildcard || other.isWildcard || address.address == other.address
+  func settings(over settings: ServeSettings) -> ServeSettings {
+    var settings = settings
+    flags(&settings)
+    return settings
   }
 
-  static func requireDistinct(_ values: [String], option: String) throws {
-    var seen: Set<String> = []
-    for value in values where !seen.insert(value).inserted {
-      throw ValidationError("\(option) \(value) is given twice")
+  /// The options as they are now: read again each time.
+  func loader() -> @Sendable () throws -> ServeOptions {
+    let flags = flags
+    let configuration = configuration.source
+    return {
+      var settings = try configuration.load()
+      flags(&settings)
+      return try configuration.checked(settings)
     }
-  }
-
-  /// As dev_valid_name (net/core/dev.c) has it: at most IFNAMSIZ - 1 bytes, no slash, colon or space.
-  static func isInterfaceName(_ name: String) -> Bool {
-    !name.isEmpty && name.utf8.count < 16 && name != "." && name != ".."
-      && !name.contains { $0 == "/" || $0 == ":" || $0.isWhitespace }
-  }
-
-  var options: ServeOptions {
-    var options = ServeOptions(
-      directory: directory,
-      listen: listen.isEmpty ? [.default] : listen,
-      backend: backend, mode: mode, interfaces: interfaces, adminPath: admin.path, cacheBytes: cacheSize.bytes,
-      clients: ClientLists(allowed: allow, denied: deny),
-      kernelPaths: PathSelection(only: kernelOnly, never: kernelNever), upstream: upstream.proxy, tls: tls.options)
-    options.site.listing = listing
-    return options
   }
 
   func run() async throws {
@@ -159,6 +156,7 @@ struct ServeCommand: AsyncParsableCommand {
       handler.logLevel = level
       return handler
     }
-    try await Serve.run(options)
+    let load = loader()
+    try await Serve.run(try load(), reload: load)
   }
 }

@@ -21,6 +21,10 @@ private final class Recorder: AdminHandler {
       return $0.count
     }
   }
+
+  func reload() throws {
+    throw AdminFailure("apus.yaml:3: no")
+  }
 }
 
 @Suite struct AdminServerTests {

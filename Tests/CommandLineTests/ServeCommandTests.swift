@@ -8,7 +8,7 @@ import Testing
 @Suite struct ServeCommandTests {
   private func options(_ arguments: String...) throws -> ServeOptions {
     let command = try Apus.parseAsRoot(["serve"] + arguments)
-    return try #require(command as? ServeCommand).options
+    return try #require(command as? ServeCommand).settings(over: ServeSettings()).options
   }
 
   /// The message of wrong usage, as it is printed.

@@ -8,7 +8,7 @@ import Testing
 @Suite struct TransportOptionsTests {
   private func options(_ arguments: [String]) throws -> ServeOptions {
     let command = try Apus.parseAsRoot(["serve"] + arguments)
-    return try #require(command as? ServeCommand).options
+    return try #require(command as? ServeCommand).settings(over: ServeSettings()).options
   }
 
   @Test func `neither is on by itself`() throws {
@@ -40,7 +40,8 @@ import Testing
   @Test(arguments: [
     (["--tls", ":443"], "needs --certificate"), (["--tls", ":443", "--certificate", "a"], "there are 1 and 0"),
     (["--tls", ":443", "--certificate", "a", "--key", "b", "--key", "c"], "there are 1 and 2"),
-    (["--certificate", "a"], "--certificate is for HTTPS"), (["--key", "a"], "--key is for HTTPS"),
+    (["--certificate", "a"], "there are 1 and 0"), (["--key", "a"], "there are 0 and 1"),
+    (["--certificate", "a", "--key", "b"], "--certificate is for HTTPS"),
     (["--hsts", "1"], "--hsts is for HTTPS"),
     (["--tls", ":443", "--tls", "*:443", "--certificate", "a", "--key", "b"], "given twice"),
     (["--tls", ":8080", "--certificate", "a", "--key", "b"], "an address for HTTP already"),

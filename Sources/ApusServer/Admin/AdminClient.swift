@@ -18,6 +18,12 @@ public struct AdminClient: Sendable {
     return count
   }
 
+  /// Makes the server take its configuration as it is now. Throws `AdminFailure` with the reason where it does not; then
+  /// the old one holds.
+  public func reload() throws {
+    guard try answer(to: .reload).reloaded == true else { throw misunderstanding }
+  }
+
   private var misunderstanding: AdminFailure {
     AdminFailure("what answers at \(path) is no apus, or of another version")
   }

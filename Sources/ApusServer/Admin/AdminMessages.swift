@@ -10,10 +10,11 @@ public enum Purge: Sendable, Hashable {
 }
 
 /// One line of JSON sent to the admin socket: `{"command":"status"}`, `{"command":"purge","path":"/a.css"}`,
-/// `{"command":"purge","prefix":"/img/"}` or `{"command":"purge","all":true}`.
+/// `{"command":"purge","prefix":"/img/"}`, `{"command":"purge","all":true}` or `{"command":"reload"}`.
 public enum AdminRequest: Sendable, Hashable {
   case status
   case purge(Purge)
+  case reload
 }
 
 extension AdminRequest: Codable {
@@ -27,6 +28,7 @@ extension AdminRequest: Codable {
     switch command {
     case "status": self = .status
     case "purge": self = .purge(try Self.purge(in: container))
+    case "reload": self = .reload
     default: throw AdminFailure("unknown command \(command)")
     }
   }
@@ -48,6 +50,7 @@ extension AdminRequest: Codable {
     var container = encoder.container(keyedBy: CodingKeys.self)
     switch self {
     case .status: try container.encode("status", forKey: .command)
+    case .reload: try container.encode("reload", forKey: .command)
     case .purge(let what):
       try container.encode("purge", forKey: .command)
       switch what {
@@ -64,6 +67,8 @@ struct AdminAnswer: Codable, Sendable, Equatable {
   var status: ServerStatus?
   /// Number of objects removed.
   var purged: Int?
+  /// Whether the options hold as they are now.
+  var reloaded: Bool?
   var error: String?
 }
 

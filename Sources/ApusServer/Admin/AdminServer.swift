@@ -7,6 +7,8 @@ public protocol AdminHandler: Sendable {
   func status() throws -> ServerStatus
   /// - Returns: the number of objects removed.
   func purge(_ what: Purge) throws -> Int
+  /// Takes the configuration as it is now, or throws and changes nothing.
+  func reload() throws
 }
 
 /// The admin socket of a running Apus: a Unix stream socket only its owner may use, that takes one line of JSON a
@@ -141,6 +143,9 @@ private struct AdminLoop {
       switch try decode(line) {
       case .status: answer.status = try handler.status()
       case .purge(let what): answer.purged = try handler.purge(what)
+      case .reload:
+        try handler.reload()
+        answer.reloaded = true
       }
     } catch {
       answer.error = "\(error)"

@@ -49,7 +49,7 @@ struct FillerStatistics: Sendable, Equatable {
 final class Filler: Sendable {
   private let store: ObjectStore
   private let watcher: ChangeWatcher
-  private let origin: any Origin
+  private let origin: Mutex<any Origin>
   private let queue: FillQueue
   private let limits: FillerLimits
   private let logger: Logger
@@ -69,7 +69,7 @@ final class Filler: Sendable {
     self.expiry = expiry
     self.store = store
     self.watcher = watcher
-    self.origin = origin
+    self.origin = Mutex(origin)
     self.limits = limits
     self.logger = logger
     queue = FillQueue(limits: limits)
@@ -143,6 +143,13 @@ final class Filler: Sendable {
     return store.removeAll()
   }
 
+  /// Composes by another origin from now on. When it returns nothing of the old one is answered any more, nor stored.
+  func take(_ origin: any Origin) {
+    self.origin.withLock { $0 = origin }
+    // What an earlier ask of the old one brings is removed before it is stored: its ticket is void.
+    purgeAll()
+  }
+
   // MARK: Composing
 
   private func compose(_ fill: Fill) {
@@ -161,6 +168,7 @@ final class Filler: Sendable {
   }
 
   private func ask(_ fill: Fill, _ ticket: FillTicket) throws -> ComposedObject {
+    let origin = origin.withLock { $0 }
     if fill.isRenewal, let stored = store.read(fill.request.key) {
       return try origin.renew(fill.request, stored: stored) { try watcher.watch($0, for: ticket) }
     }

@@ -10,9 +10,7 @@ final class Attachment: Sendable {
   private let part: KernelPart
   private let listen: [ListenAddress]
   private let backend: ListenAddress?
-  /// Whether answers depend on the Host.
-  private let siteByHost: Bool
-  private let clients: ClientLists
+  private let rules: Mutex<Rules>
   /// The interfaces the user named; empty: those that carry the addresses.
   private let named: [String]
   private let logger: Logger
@@ -21,6 +19,18 @@ final class Attachment: Sendable {
   /// The kernel part has not been told of the last change.
   private let areRoutesOld = Atomic(true)
   private let wasMultipath = Atomic(false)
+
+  /// What may change while the kernel part answers.
+  private struct Rules {
+    /// Whether answers depend on the Host.
+    var siteByHost: Bool
+    var clients: ClientLists
+
+    init(_ options: ServeOptions) {
+      siteByHost = options.backend != nil || !options.virtualHosts.isEmpty
+      clients = options.clients
+    }
+  }
 
   private struct Place: Sendable {
     let interface: String
@@ -33,9 +43,8 @@ final class Attachment: Sendable {
     routeChanges = try RouteChanges()
     listen = options.listen
     backend = options.backend
-    siteByHost = options.backend != nil || !options.virtualHosts.isEmpty
     named = options.interfaces
-    clients = options.clients
+    rules = Mutex(Rules(options))
     self.logger = logger
   }
 
@@ -53,7 +62,7 @@ final class Attachment: Sendable {
     }
     if let backend, try isMultipath(backend) { throw Self.failure(.multipath(backend)) }
     part.control.setHandshakeOptions(HandshakeSettings.current())
-    try part.setClients(clients)
+    try part.addClients(rules.withLock { $0.clients })
     try setRoutes(among: all)
     try part.setListeners(listeners(among: all))
     try links.withLock { links in
@@ -62,6 +71,20 @@ final class Attachment: Sendable {
           Place(interface: place.name, index: place.index, link: try AttachedLink(part.program, place.index)))
       }
     }
+  }
+
+  /// Serves other clients, and tells hosts apart where it has to from now on.
+  func take(_ options: ServeOptions) throws {
+    let clients = rules.withLock { rules in
+      // Never back: objects of one host must not become those of all while some are being composed.
+      let siteByHost = rules.siteByHost
+      rules = Rules(options)
+      rules.siteByHost = rules.siteByHost || siteByHost
+      return rules.clients
+    }
+    try part.addClients(clients)
+    try part.setListeners(listeners(among: InterfaceAddress.all()))
+    try part.removeClients(except: clients)
   }
 
   /// What else has to do with these packets; asked for before attaching.
@@ -156,8 +179,10 @@ final class Attachment: Sendable {
   }
 
   private var flags: UInt16 {
-    (siteByHost ? Listener.siteByHost : 0) | Listener.checksRoute
-      | (clients.allowed.isEmpty ? 0 : Listener.onlyAllowed) | (clients.denied.isEmpty ? 0 : Listener.notDenied)
+    let rules = rules.withLock { $0 }
+    return (rules.siteByHost ? Listener.siteByHost : 0) | Listener.checksRoute
+      | (rules.clients.allowed.isEmpty ? 0 : Listener.onlyAllowed)
+      | (rules.clients.denied.isEmpty ? 0 : Listener.notDenied)
   }
 }
 

@@ -60,6 +60,13 @@ final class KernelHalf: Service {
     }
   }
 
+  /// Answers by other options, those that can change while it answers. When it returns nothing composed by the old ones
+  /// is answered any more.
+  func take(_ options: ServeOptions, origin: any Origin) throws {
+    try attachment.take(options)
+    filler.take(origin)
+  }
+
   /// Keeps the attachment as the machine's interfaces are, until it shall stop.
   func run() async throws {
     try? await cancelWhenGracefulShutdown {

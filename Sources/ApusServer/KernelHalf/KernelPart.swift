@@ -76,10 +76,17 @@ final class KernelPart: Sendable {
     for key in try routes.keys() where wanted[key] == nil { _ = try routes.delete(key) }
   }
 
-  /// Who is served; to be called before anything is answered.
-  func setClients(_ clients: ClientLists) throws(BPFError) {
+  /// Who is served, beside those that are in the lists already; to be called before listeners refer to the lists.
+  func addClients(_ clients: ClientLists) throws(BPFError) {
     for prefix in clients.allowed { _ = try allowed.update(Self.key(of: prefix), 0) }
     for prefix in clients.denied { _ = try denied.update(Self.key(of: prefix), 0) }
+  }
+
+  /// Takes all others out of the lists; to be called when no listener refers any more to a list that becomes empty.
+  func removeClients(except clients: ClientLists) throws(BPFError) {
+    let (kept, keptOut) = (Set(clients.allowed.map(Self.key)), Set(clients.denied.map(Self.key)))
+    for key in try allowed.keys() where !kept.contains(key) { _ = try allowed.delete(key) }
+    for key in try denied.keys() where !keptOut.contains(key) { _ = try denied.delete(key) }
   }
 
   private static func key(of prefix: AddressPrefix) -> PrefixKey {

@@ -56,7 +56,11 @@ public enum Attach {
       throw ServeFailure("kernel mode is impossible: \(error)")
     }
     let halves = Halves(front: .none, kernel: kernel, userModeReason: "")
-    let daemon = Daemon(options: serving, halves, subject: root ?? "answers of \(options.address)")
+    let daemon = Daemon(
+      options: serving, halves, subject: root ?? "answers of \(options.address)", logger: logger
+    ) {
+      throw ServeFailure("there is nothing to reload: what is learned from a server is forgotten by 'apus purge'")
+    }
     let admin = try AdminServer(
       path: try options.adminPath ?? AdminSocket.defaultPath(), handler: daemon, logger: logger)
     defer { admin.stop() }
@@ -64,7 +68,7 @@ public enum Attach {
     admin.start()
     Serve.announce(readyLine(options, interfaces: kernel.attachment.interfaces))
     Serve.announce(semanticsLine(options))
-    try await Serve.keepRunning(halves, logger: logger)
+    try await Serve.keepRunning(halves, daemon, logger: logger)
   }
 
   static func readyLine(_ options: AttachOptions, interfaces: [String]) -> String {

@@ -1,28 +1,38 @@
 import Contract
 import Glibc
 import Logging
+import Synchronization
 
 /// A running daemon, as its admin socket shows it.
 final class Daemon: AdminHandler {
-  private let options: ServeOptions
-  private let halves: Halves
+  let halves: Halves
+  let logger: Logger
+  /// The options as they were taken last; locked as long as others are being taken.
+  let reloading: Mutex<ServeOptions>
+  let loadOptions: @Sendable () throws -> ServeOptions
   private let start_ns = MonotonicClock.now_ns()
 
   /// - Parameter subject: what the status says is served; `nil`: the directory of the options.
-  init(options: ServeOptions, _ halves: Halves, subject: String? = nil) {
-    self.options = options
+  init(
+    options: ServeOptions, _ halves: Halves, subject: String? = nil, logger: Logger,
+    reload: @escaping @Sendable () throws -> ServeOptions
+  ) {
+    reloading = Mutex(options)
     self.halves = halves
-    self.subject = subject ?? options.directory
+    self.subject = subject
+    self.logger = logger
+    loadOptions = reload
   }
 
-  /// What is served, for the status.
-  private let subject: String
+  private let subject: String?
 
+  private var options: ServeOptions { reloading.withLock { $0 } }
   private var kernel: KernelHalf? { halves.kernel }
   private var mode: ServerStatus.Mode { kernel == nil ? .user : .kernel }
 
   /// `apus: serving DIR on http://ADDR:PORT (kernel mode: lo, eth0)`
   var readyLine: String {
+    let options = options
     let secure = options.tls?.listen ?? []
     let places = (options.listen.map { "http://\($0)" } + secure.map { "https://\($0)" }).joined(separator: ", ")
     let mode =
@@ -34,11 +44,12 @@ final class Daemon: AdminHandler {
 
 extension Daemon {
   func status() throws -> ServerStatus {
-    ServerStatus(
+    let options = options
+    return ServerStatus(
       mode: mode, reason: kernel == nil ? halves.userModeReason : nil,
       interfaces: kernel?.attachment.interfaces ?? [],
       listen: (options.listen + (options.tls?.listen ?? [])).map(\.description),
-      directory: subject, backend: options.backend?.description,
+      directory: subject ?? options.directory, backend: options.backend?.description,
       uptime_s: Int((MonotonicClock.now_ns() - start_ns) / 1_000_000_000), kernel: try kernelStatus(),
       cache: cacheStatus, server: halves.front.status)
   }

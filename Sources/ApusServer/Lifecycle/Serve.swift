@@ -9,12 +9,15 @@ public enum Serve {
   /// answered.
   ///
   /// Throws a `ServeFailure`, or another error that describes itself, if it cannot begin.
-  public static func run(_ options: ServeOptions) async throws {
+  ///
+  /// - Parameter reload: the options as they are now, wherever they come from; asked for on SIGHUP and by
+  ///   `apus reload`. Throws an error that describes itself.
+  public static func run(_ options: ServeOptions, reload: @escaping @Sendable () throws -> ServeOptions) async throws {
     // A client that has gone away is an error of write(2), not the end of the server.
     signal(SIGPIPE, SIG_IGN)
     let logger = Logger(label: "apus")
-    let halves = try await begin(options, logger: logger)
-    let daemon = Daemon(options: options, halves)
+    let halves = try await begin(options, try PreparedService(options, logger: logger), logger: logger)
+    let daemon = Daemon(options: options, halves, logger: logger, reload: reload)
     let admin: AdminServer
     do {
       admin = try AdminServer(
@@ -27,34 +30,29 @@ public enum Serve {
     admin.start()
     defer { admin.stop() }
     announce(daemon.readyLine)
-    try await keepRunning(halves, logger: logger)
+    try await keepRunning(halves, daemon, logger: logger)
   }
 
   /// Both halves, answering.
-  private static func begin(_ options: ServeOptions, logger: Logger) async throws -> Halves {
-    try options.server.validate()
-    guard options.backend == nil || options.virtualHosts.isEmpty else {
-      throw ServeFailure("the server behind answers for all hosts: there are no sites of Apus's own with --backend")
-    }
-    let root = try DocumentRoot(path: options.directory, rules: try SiteRules(options.site))
-    let sites = try Sites(root, hosts: options.virtualHosts)
-    let (kernel, reason) = try kernelHalf(options, sites: sites, logger: logger)
-    let front = try await userHalf(options, sites: sites, kernel: kernel != nil, logger: logger)
+  private static func begin(_ options: ServeOptions, _ service: PreparedService, logger: Logger) async throws -> Halves
+  {
+    let (kernel, reason) = try kernelHalf(options, service, logger: logger)
+    let front = try await userHalf(options, service, kernel: kernel != nil, logger: logger)
     do {
       try kernel?.start()
       return Halves(front: front, kernel: kernel, userModeReason: reason)
     } catch {
       await front.shutDown()
       let reason = try userModeReason(options, error)
-      let front = try await userHalf(options, sites: sites, kernel: false, logger: logger)
+      let front = try await userHalf(options, service, kernel: false, logger: logger)
       return Halves(front: front, kernel: nil, userModeReason: reason)
     }
   }
 
   /// Until SIGTERM or SIGINT. Stopped from the last to the first: the kernel part hands over to the user half until it
   /// is detached.
-  static func keepRunning(_ halves: Halves, logger: Logger) async throws {
-    var services: [any Service] = [halves.front.service]
+  static func keepRunning(_ halves: Halves, _ daemon: Daemon, logger: Logger) async throws {
+    var services: [any Service] = [ReloadSignal(daemon: daemon), halves.front.service]
     if let kernel = halves.kernel { services.append(kernel) }
     let group = ServiceGroup(
       configuration: .init(
@@ -65,20 +63,11 @@ public enum Serve {
 
   /// The kernel half if there is to be one, or the reason why there is none.
   private static func kernelHalf(
-    _ options: ServeOptions, sites: Sites, logger: Logger
+    _ options: ServeOptions, _ service: PreparedService, logger: Logger
   ) throws -> (kernel: KernelHalf?, reason: String) {
     guard options.mode != .user else { return (nil, "as asked for") }
     do {
-      let origin: any Origin
-      if let backend = options.backend {
-        origin = Backend(
-          endpoint: BackendEndpoint(address: backend.address.bigEndian, port: backend.port), root: sites.roots[0].path)
-      } else {
-        origin = sites
-      }
-      let selected = SelectedOrigin(
-        origin: origin, selection: options.kernelPaths, filesOnly: options.upstream != nil)
-      return (try KernelHalf(options, origin: selected, logger: logger), "")
+      return (try KernelHalf(options, origin: service.origin, logger: logger), "")
     } catch {
       return (nil, try userModeReason(options, error))
     }
@@ -93,12 +82,12 @@ public enum Serve {
   /// What answers in user mode, listening: the built-in server, which passes on what is another server's to answer. In
   /// kernel mode with a server behind only it listens, but for TLS, and the port must be nobody else's.
   private static func userHalf(
-    _ options: ServeOptions, sites: Sites, kernel: Bool, logger: Logger
+    _ options: ServeOptions, _ service: PreparedService, kernel: Bool, logger: Logger
   ) async throws -> Front {
     let addresses = try socketAddresses(options.listen)
     let plainIsElsewhere = kernel && options.backend != nil
     if plainIsElsewhere {
-      let probe = try makeServer(options, sites: sites, logger: logger)
+      let probe = service.makeServer(logger: logger)
       _ = try await binding {
         try await probe.bind(addresses)
       } orElse: {
@@ -107,32 +96,14 @@ public enum Serve {
       await probe.shutDown()
       if options.tls == nil { return .none }
     }
-    let tls = try options.tls.map {
-      TLSSettings(certificates: try CertificateStore($0.certificates, logger: logger), hsts_s: $0.hsts_s)
-    }
-    let server = try makeServer(options, sites: sites, logger: logger)
+    let server = service.makeServer(logger: logger)
     try await binding {
       if !plainIsElsewhere { _ = try await server.bind(addresses) }
-      if let tls { _ = try await server.bind(try socketAddresses(options.tls?.listen ?? []), tls: tls) }
+      if let tls = service.tls { _ = try await server.bind(try socketAddresses(options.tls?.listen ?? []), tls: tls) }
     } orElse: {
       await server.shutDown()
     }
     return .server(server)
-  }
-
-  private static func makeServer(
-    _ options: ServeOptions, sites: Sites, logger: Logger
-  ) throws -> UserServer {
-    var configuration = options.server
-    configuration.clients = options.clients
-    var upstream: Upstream?
-    if let backend = options.backend {
-      let host = backend.isWildcard ? "127.0.0.1" : backend.host
-      upstream = try Upstream(UpstreamURL(isTLS: false, host: host, port: backend.port), filesComeFirst: false)
-    } else if let url = options.upstream {
-      upstream = try Upstream(url, filesComeFirst: true)
-    }
-    return UserServer(sites: sites, configuration: configuration, upstream: upstream, logger: logger)
   }
 
   private static func socketAddresses(_ addresses: [ListenAddress]) throws -> [SocketAddress] {

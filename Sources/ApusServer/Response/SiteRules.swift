@@ -63,6 +63,11 @@ struct SiteRules: Sendable {
   }
 }
 
+extension SiteSettings {
+  /// Throws `InvalidSetting` where one has no meaning.
+  public func check() throws { _ = try SiteRules(self) }
+}
+
 extension DocumentRootPath {
   /// The path decoded, each slash once.
   var decoded: [UInt8] {

@@ -14,7 +14,7 @@ extension ConnectionHandler {
   ) {
     worker.counters.requests.wrappingAdd(1, ordering: .relaxed)
     var isPersistent = head.isPersistent && !head.leavesBody && !worker.isDraining
-    let wait_s = client.flatMap { worker.rates?.retryAfter_s($0, now_ns: worker.now_ns) }
+    let wait_s = retryAfter_s(context)
     if wait_s == nil {
       if proxy(head, bytes, length: length, isPersistent: isPersistent) { return }
     } else if worker.upstream != nil, head.hasBody {

@@ -25,8 +25,8 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
 
   let worker: ServerWorker
   let transport: Transport
-  /// Whose requests are counted, where they are.
-  private(set) var client: ClientPrefix?
+  /// Whose requests are counted, once they have to be.
+  private var client: ClientPrefix?
   var state = State.open
   /// Bytes of requests not yet answered.
   private var input: ByteBuffer?
@@ -61,9 +61,6 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     if !transport.isTLS { direct = DirectSocket(context.channel) }
-    if worker.rates != nil {
-      client = ClientPrefix(context.channel.remoteAddress, worker.configuration.clientPrefixLengths)
-    }
     worker.add(self, loop: context.eventLoop)
   }
 
@@ -91,6 +88,15 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A reset or a broken pipe: the client is gone and there is nobody to tell.
     end(context)
+  }
+
+  /// Counts a request. `nil`: it may be answered; else the seconds after which one may.
+  func retryAfter_s(_ context: ChannelHandlerContext) -> Int? {
+    guard let rates = worker.rates else { return nil }
+    if client == nil {
+      client = ClientPrefix(context.channel.remoteAddress, worker.configuration.clientPrefixLengths)
+    }
+    return client.flatMap { rates.retryAfter_s($0, now_ns: worker.now_ns) }
   }
 
   // MARK: Reading

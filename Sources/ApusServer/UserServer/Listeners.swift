@@ -21,9 +21,6 @@ struct CannotListen: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// A connection of a client that is not served; it is closed.
-private struct ClientRefused: Error {}
-
 extension SocketAddress {
   /// Host byte order; `nil` for other families.
   var ipv4Address: UInt32? {
@@ -39,13 +36,13 @@ extension SocketAddress {
 final class Listeners: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let limit: ConnectionLimit
-  private let clients: ClientLists
+  private let gate: ClientGate
   private let channels = Mutex<[any Channel]>([])
 
-  init(group: MultiThreadedEventLoopGroup, limit: ConnectionLimit, clients: ClientLists) {
+  init(group: MultiThreadedEventLoopGroup, limit: ConnectionLimit, gate: ClientGate) {
     self.group = group
     self.limit = limit
-    self.clients = clients
+    self.gate = gate
   }
 
   /// Listens on all addresses or on none.
@@ -113,7 +110,7 @@ final class Listeners: Sendable {
     on group: any EventLoopGroup, _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
   ) -> ServerBootstrap {
     let limit = limit
-    let clients = clients
+    let gate = gate
     return ServerBootstrap(group: group)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelOption(.backlog, value: ServerLimits.listenBacklog)
@@ -128,19 +125,17 @@ final class Listeners: Sendable {
         }
       }
       .childChannelInitializer { channel in
-        // Set here and not as options of the bootstrap, which makes a chain of futures of them for every connection.
-        if let options = channel.syncOptions {
-          do {
+        do {
+          try gate.admit(channel)
+          // Set here and not as options of the bootstrap, which makes a chain of futures of them for every connection.
+          if let options = channel.syncOptions {
             try options.setOption(.allowRemoteHalfClosure, value: true)
             try options.setOption(.autoRead, value: false)
             try options.setOption(
               .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: ServerLimits.readBytes))
-          } catch {
-            return channel.eventLoop.makeFailedFuture(error)
           }
-        }
-        if let client = channel.remoteAddress?.ipv4Address, !clients.isServed(client) {
-          return channel.eventLoop.makeFailedFuture(ClientRefused())
+        } catch {
+          return channel.eventLoop.makeFailedFuture(error)
         }
         return initialize(channel)
       }

@@ -80,25 +80,31 @@ final class RequestRateLimiter: Sendable {
 
 /// Counts the connections of each client. There are no more entries than connections.
 final class ClientConnections: Sendable {
-  private let countMax: Int
-  private let counts = Mutex<[ClientPrefix: Int]>([:])
+  private struct State {
+    var countMax: Int
+    var counts: [ClientPrefix: Int] = [:]
+  }
 
-  init(countMax: Int) { self.countMax = countMax }
+  private let state: Mutex<State>
+
+  init(countMax: Int) { state = Mutex(State(countMax: countMax)) }
+
+  func setMax(_ countMax: Int) { state.withLock { $0.countMax = countMax } }
 
   /// Whether the client may have another one; if so, `release` is called at its end.
   func acquire(_ client: ClientPrefix) -> Bool {
-    counts.withLock { counts in
-      let count = counts[client, default: 0]
-      guard count < countMax else { return false }
-      counts[client] = count + 1
+    state.withLock { state in
+      let count = state.counts[client, default: 0]
+      guard count < state.countMax else { return false }
+      state.counts[client] = count + 1
       return true
     }
   }
 
   func release(_ client: ClientPrefix) {
-    counts.withLock { counts in
-      guard let count = counts[client] else { return }
-      counts[client] = count > 1 ? count - 1 : nil
+    state.withLock { state in
+      guard let count = state.counts[client] else { return }
+      state.counts[client] = count > 1 ? count - 1 : nil
     }
   }
 }

@@ -15,10 +15,10 @@ protocol ServedConnection: AnyObject {
 
 /// What connections of one event loop share. Used on that event loop only.
 final class ServerWorker {
-  let configuration: UserServerConfiguration
+  private(set) var configuration: UserServerConfiguration
   let counters: Counters
   /// Shared by all event loops.
-  let rates: RequestRateLimiter?
+  private(set) var rates: RequestRateLimiter?
   var files: FileStore
   var date = DateCache()
   /// Where answers are collected before they are written. Connections use it in turn, each until it flushes.
@@ -29,8 +29,10 @@ final class ServerWorker {
   private(set) var tick = 0
   private var connections: [ObjectIdentifier: any ServedConnection] = [:]
   /// Connections to the server behind, where there is one.
-  let upstream: UpstreamPool?
+  private(set) var upstream: UpstreamPool?
   let filesComeFirst: Bool
+  /// How many there are, among which memory and descriptors are divided.
+  private let workers: Int
   private var ticking: RepeatedTask?
 
   /// Counted by one event loop, read by anybody.
@@ -38,7 +40,6 @@ final class ServerWorker {
     let requests = Atomic<Int>(0)
   }
 
-  /// - Parameter workers: how many there are, among which memory and descriptors are divided.
   init(
     sites: Sites, configuration: UserServerConfiguration, rates: RequestRateLimiter?, counters: Counters,
     workers: Int, upstream: UpstreamPool? = nil, filesComeFirst: Bool = true
@@ -48,10 +49,28 @@ final class ServerWorker {
     self.configuration = configuration
     self.counters = counters
     self.rates = rates
-    files = FileStore(
+    self.workers = workers
+    files = Self.files(of: sites, configuration, workers: workers)
+    output = ByteBufferAllocator().buffer(capacity: ServerLimits.outputBytesMax)
+  }
+
+  /// Answers the next request of every connection from other settings. What is being answered is answered to its end
+  /// as it was begun.
+  func take(
+    sites: Sites, configuration: UserServerConfiguration, rates: RequestRateLimiter?, upstream: UpstreamPool?
+  ) {
+    self.configuration = configuration
+    self.rates = rates
+    files = Self.files(of: sites, configuration, workers: workers)
+    guard let upstream else { return }
+    self.upstream?.closeIdle()
+    self.upstream = upstream
+  }
+
+  private static func files(of sites: Sites, _ configuration: UserServerConfiguration, workers: Int) -> FileStore {
+    FileStore(
       sites: sites, bytesMax: configuration.fileCacheBytesMax / workers,
       openFilesMax: max(1, ServerLimits.openFilesMax / workers))
-    output = ByteBufferAllocator().buffer(capacity: ServerLimits.outputBytesMax)
   }
 
   var connectionCount: Int { connections.count }

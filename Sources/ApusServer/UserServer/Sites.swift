@@ -19,14 +19,7 @@ struct Sites: Sendable {
     for host in hosts {
       guard !host.names.isEmpty else { throw InvalidSetting("site of \(host.directory)", "has no names") }
       for name in host.names {
-        let isSuffix = name.hasPrefix("*.")
-        let key = Self.normalized(Array(isSuffix ? name.dropFirst().utf8 : name[...].utf8))
-        let bare = isSuffix ? key.dropFirst() : key[...]
-        guard !bare.isEmpty, !name.contains(":") || name.hasPrefix("["),
-          bare.withContiguousStorageIfAvailable({ HostName.isValid(UnsafeRawBufferPointer($0), ByteClass.shared) })
-            == true,
-          !bare.contains(UInt8(ascii: "*"))
-        else { throw InvalidSetting("site of \(host.directory)", "'\(name)' is no name of a host") }
+        let (key, isSuffix) = try Self.key(of: name, directory: host.directory)
         guard byName[key] == nil, bySuffix[key] == nil else {
           throw InvalidSetting("site of \(host.directory)", "'\(name)' is the name of another site, too")
         }
@@ -37,6 +30,20 @@ struct Sites: Sendable {
     self.roots = roots
     self.byName = byName
     self.bySuffix = bySuffix
+  }
+
+  /// By what a host of that name is found, and whether all below it are.
+  fileprivate static func key(of name: String, directory: String) throws(InvalidSetting) -> (
+    key: [UInt8], isSuffix: Bool
+  ) {
+    let isSuffix = name.hasPrefix("*.")
+    let key = Self.normalized(Array(isSuffix ? name.dropFirst().utf8 : name[...].utf8))
+    let bare = isSuffix ? key.dropFirst() : key[...]
+    guard !bare.isEmpty, !name.contains(":") || name.hasPrefix("["),
+      bare.withContiguousStorageIfAvailable({ HostName.isValid(UnsafeRawBufferPointer($0), ByteClass.shared) }) == true,
+      !bare.contains(UInt8(ascii: "*"))
+    else { throw InvalidSetting("site of \(directory)", "'\(name)' is no name of a host") }
+    return (key, isSuffix)
   }
 
   /// The place in `roots` of a host's site.
@@ -63,6 +70,14 @@ struct Sites: Sendable {
     }
     if name.last == UInt8(ascii: ".") { name.removeLast() }
     return name.map { $0 >= 0x41 && $0 <= 0x5a ? $0 | 0x20 : $0 }
+  }
+}
+
+extension VirtualHost {
+  /// Throws `InvalidSetting` where a name is none, or a setting has no meaning. The directory is not looked at.
+  public func check() throws {
+    for name in names { _ = try Sites.key(of: name, directory: directory) }
+    try site.check()
   }
 }
 

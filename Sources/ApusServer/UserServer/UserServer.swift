@@ -15,9 +15,12 @@ final class UserServer: Service {
   private let group: MultiThreadedEventLoopGroup
   private let listeners: Listeners
   private let limit: ConnectionLimit
-  private let configuration: UserServerConfiguration
+  private let gate: ClientGate
+  private let configuration: Mutex<UserServerConfiguration>
+  private let rates: Mutex<RequestRateLimiter?>
+  /// Of the listeners for TLS.
+  private let tls = Mutex<TLSSettings?>(nil)
   private let logger: Logger
-  private let connectionsPerClient: ClientConnections?
   private let workers: [ObjectIdentifier: NIOLoopBoundBox<ServerWorker>]
   private let counters: [ServerWorker.Counters]
   private let isShutDown = Atomic<Bool>(false)
@@ -38,11 +41,12 @@ final class UserServer: Service {
     group = MultiThreadedEventLoopGroup(numberOfThreads: Self.processorsUsable)
     // A connection that is sent a large file has the file open as well.
     limit = ConnectionLimit(countMax: configuration.connectionsAllowed(perConnection: 2))
-    listeners = Listeners(group: group, limit: limit, clients: configuration.clients)
-    self.configuration = configuration
+    gate = ClientGate(configuration)
+    listeners = Listeners(group: group, limit: limit, gate: gate)
+    self.configuration = Mutex(configuration)
     self.logger = logger
-    connectionsPerClient = configuration.connectionsPerClientMax.map { ClientConnections(countMax: $0) }
     let rates = configuration.requestRate.map { RequestRateLimiter($0) }
+    self.rates = Mutex(rates)
     let loops = Array(group.makeIterator())
     var workers: [ObjectIdentifier: NIOLoopBoundBox<ServerWorker>] = [:]
     var counters: [ServerWorker.Counters] = []
@@ -69,16 +73,47 @@ final class UserServer: Service {
 
   /// As `bind(_:)`, for TLS. The files of the certificates are watched from then on.
   func bind(_ addresses: [SocketAddress], tls settings: TLSSettings) async throws -> [SocketAddress] {
+    tls.withLock { $0 = settings }
     let bound = try await listeners.bind(
       addresses,
-      initializer { channel, worker in
+      initializer { [self] channel, worker in
+        guard let settings = tls.withLock({ $0 }) else { return }
         try TLSConnection.configure(channel, worker: worker, settings: settings)
       })
     let interval = TimeAmount.seconds(Int64(TLSLimits.certificateCheckInterval_s))
-    group.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
-      settings.certificates.reloadIfChanged()
+    group.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
+      tls.withLock { $0 }?.certificates.reloadIfChanged()
     }
     return bound
+  }
+
+  /// Answers the next request of every connection from other settings, and takes new connections by them. Where there
+  /// is an upstream it may become another one; it cannot come or go. Blocks until all event loops have taken it.
+  ///
+  /// - Parameter tls: for new connections; `nil` where there is no listener for TLS.
+  func take(
+    sites: Sites, configuration: UserServerConfiguration, upstream: Upstream?, tls settings: TLSSettings?
+  ) throws {
+    let old = self.configuration.withLock { current in
+      defer { current = configuration }
+      return current
+    }
+    gate.take(configuration)
+    tls.withLock { $0 = settings }
+    let rates = rates.withLock { rates in
+      // Who has used up what a client may have has done so still.
+      if old.requestRate != configuration.requestRate || old.clientPrefixLengths != configuration.clientPrefixLengths {
+        rates = configuration.requestRate.map { RequestRateLimiter($0) }
+      }
+      return rates
+    }
+    let logger = logger
+    for taken in onEachWorker({ worker, loop in
+      let pool = upstream.map { UpstreamPool($0.url, tls: $0.tls, loop: loop, logger: logger) }
+      worker.take(sites: sites, configuration: configuration, rates: rates, upstream: pool)
+    }) {
+      try taken.wait()
+    }
   }
 
   /// Serves a socket that listens already (socket activation, or the kernel half's own arrangement).
@@ -100,29 +135,20 @@ final class UserServer: Service {
     }
   }
 
-  /// Prepares an accepted connection, if its client may have another one.
+  /// Prepares an accepted connection.
   private func initializer(
     _ body: @escaping @Sendable (any Channel, ServerWorker) throws -> Void
   ) -> @Sendable (any Channel) -> EventLoopFuture<Void> {
     let workers = workers
-    let counted = connectionsPerClient
-    let lengths = configuration.clientPrefixLengths
     return { channel in
       channel.eventLoop.makeCompletedFuture {
         guard let worker = workers[ObjectIdentifier(channel.eventLoop)] else {
           preconditionFailure("a connection on an event loop that is not the server's")
         }
-        if let counted, let client = ClientPrefix(channel.remoteAddress, lengths) {
-          guard counted.acquire(client) else { throw TooManyConnections() }
-          channel.closeFuture.whenComplete { _ in counted.release(client) }
-        }
         try body(channel, worker.value)
       }
     }
   }
-
-  /// A client has as many connections as it may; this one is closed.
-  private struct TooManyConnections: Error {}
 
   /// Processors this process may run on: more event loops would only be in each other's way.
   private static var processorsUsable: Int {
@@ -146,11 +172,11 @@ final class UserServer: Service {
   func shutDown() async {
     guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
     // First, and without waiting: when new connections are refused, answers say already that they are the last ones.
-    let draining = onEachWorker { $0.drain() }
+    let draining = onEachWorker { worker, _ in worker.drain() }
     await listeners.close()
     for drained in draining { try? await drained.get() }
     let clock = ContinuousClock()
-    let end = clock.now + .seconds(configuration.shutdownGrace_s)
+    let end = clock.now + .seconds(configuration.withLock { $0.shutdownGrace_s })
     while limit.connections > 0, clock.now < end {
       // Not cancellable: the grace is for the clients, whoever lost patience with the server.
       await Task.detached { try? await Task.sleep(for: .milliseconds(20)) }.value
@@ -158,7 +184,7 @@ final class UserServer: Service {
     if limit.connections > 0 {
       logger.debug("closing connections after the grace", metadata: ["count": "\(limit.connections)"])
     }
-    for closed in onEachWorker({ $0.closeAll() }) { try? await closed.get() }
+    for closed in onEachWorker({ worker, _ in worker.closeAll() }) { try? await closed.get() }
     do {
       try await group.shutdownGracefully()
     } catch {
@@ -166,9 +192,11 @@ final class UserServer: Service {
     }
   }
 
-  private func onEachWorker(_ body: @escaping @Sendable (ServerWorker) -> Void) -> [EventLoopFuture<Void>] {
+  private func onEachWorker(
+    _ body: @escaping @Sendable (ServerWorker, any EventLoop) -> Void
+  ) -> [EventLoopFuture<Void>] {
     group.makeIterator().compactMap { loop in
-      workers[ObjectIdentifier(loop)].map { worker in loop.submit { body(worker.value) } }
+      workers[ObjectIdentifier(loop)].map { worker in loop.submit { body(worker.value, loop) } }
     }
   }
 }
