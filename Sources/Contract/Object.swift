@@ -60,7 +60,7 @@ public struct StoredRepresentation: Sendable, BitwiseCopyable {
   public var bodyLength: UInt16 = 0
   /// Ones' complement sum of the body as if it began at an even offset, folded, as the heads' are.
   public var bodyChecksum: UInt16 = 0
-  /// The opaque-tag of ETag with its quotation marks (RFC 9110 section 8.8.3), at most `Limits.tagBytesMax` bytes.
+  /// The opaque-tag of ETag with its quotation marks (RFC 9110 section 8.8.3, but see `repeatsConditions`), at most `Limits.tagBytesMax` bytes.
   /// A length of 0: there is none.
   public var tagOffset: UInt16 = 0
   public var tagLength: UInt16 = 0
@@ -82,6 +82,9 @@ public enum RepresentationRule {
   public static var evaluatesConditions: UInt16 { 2 }
   /// Preconditions do not matter: the answer is not 2xx (RFC 9110 section 13.2.1).
   public static var ignoresConditions: UInt16 { 4 }
+  /// Preconditions that say again what the answer said, to the byte, are fulfilled, all of them that are there. What any
+  /// other comes to only the server behind knows. The tag is the whole value of ETag then.
+  public static var repeatsConditions: UInt16 { 8 }
 }
 
 /// The header of a record, 40 bytes. Behind it: the path (padded with zeros to a multiple of 8), representations,

@@ -17,6 +17,15 @@ extension HeadBuffer {
     return matchTags(tag, length: length)
   }
 
+  /// Whether If-None-Match, which must be there, is this one entity tag to the letter.
+  ///
+  /// - Parameters: as for `ifNoneMatch(names:length:)`, but that `W/` is a part of the tag.
+  @inline(__always) public func ifNoneMatch(is tag: UnsafeRawPointer, length: Int) -> Bool {
+    let start = fieldStart(FieldKind.ifNoneMatch)
+    if fieldEnd(FieldKind.ifNoneMatch) &- start != length { return false }
+    return isEqual(tag, at: start & Self.mask, length: length)
+  }
+
   @inline(never) private func matchTags(_ tag: UnsafeRawPointer, length: Int) -> UInt32 {
     let end = fieldEnd(FieldKind.ifNoneMatch)
     for _ in 0..<Limits.listMembersMax {

@@ -51,6 +51,9 @@ enum Selection {
   @inline(__always)
   private static func evaluate(_ head: HeadBuffer, _ representation: Record.Representation) -> UInt32 {
     if representation.has(rule: RepresentationRule.ignoresConditions) { return Match.no }
+    if representation.has(rule: RepresentationRule.repeatsConditions) {
+      return areRepeated(head, representation) ? Match.yes : Match.unclear
+    }
     if !representation.has(rule: RepresentationRule.evaluatesConditions) { return Match.unclear }
     if head.hasIfNoneMatch {
       let length = representation.tagLength
@@ -59,6 +62,19 @@ enum Selection {
     }
     if representation.lastModifiedOffset == 0 { return Match.unclear }
     return head.ifModifiedSince(is: representation.lastModified) ? Match.yes : Match.unclear
+  }
+
+  /// Whether the preconditions are what the answer of a server behind said, to the byte. Servers differ in all else: some
+  /// look at the date beside a tag (against section 13.2.2), or take a later date for the same.
+  @inline(__always)
+  private static func areRepeated(_ head: HeadBuffer, _ representation: Record.Representation) -> Bool {
+    if head.hasIfNoneMatch {
+      let length = representation.tagLength
+      if length < 2 || length > Limits.tagBytesMax { return false }
+      if !head.ifNoneMatch(is: representation.tag, length: length) { return false }
+    }
+    if !head.hasIfModifiedSince { return true }
+    return representation.lastModifiedOffset != 0 && head.ifModifiedSince(is: representation.lastModified)
   }
 }
 

@@ -77,6 +77,26 @@ final class Nginx {
       #expect(text.contains("\r\nConnection: \(connection)\r\n"))
       #expect(text.contains("\r\nContent-Length: \(object.body.count)\r\n") && head.dateOffset != nil)
     }
+    #expect(object.answersHead)
+    guard case .repeated(let validators, let heads) = object.conditions else {
+      Issue.record("nginx's 304 is not learned")
+      return
+    }
+    #expect(validators.tag.first == UInt8(ascii: "\"") && validators.lastModified.count == 29)
+    for (index, connection) in ["keep-alive", "close", "keep-alive", "close"].enumerated() {
+      let text = String(decoding: try #require(heads[index]).bytes, as: UTF8.self)
+      #expect(text.hasPrefix("HTTP/1.1 304 Not Modified\r\nServer: nginx"))
+      #expect(text.contains("\r\nConnection: \(connection)\r\n") && !text.contains("Content-Length"))
+    }
+  }
+
+  @Test func `a server without ETag says 304 by the date alone`() throws {
+    guard let nginx = try Nginx.start(root: root.path, options: "etag off;") else { return }
+    guard case .repeated(let validators, _) = try compose("/a.css", nginx).conditions else {
+      Issue.record("nginx's 304 is not learned")
+      return
+    }
+    #expect(validators.tag.isEmpty && validators.lastModified.count == 29)
   }
 
   @Test func whatNginxCompressesForBrowsersIsLeftToIt() throws {

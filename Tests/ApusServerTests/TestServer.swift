@@ -90,7 +90,9 @@ struct CannedAnswer: Sendable {
     if let connection = connection ?? (wantsClose ? "close" : "keep-alive") {
       lines.append("Connection: \(connection)")
     }
-    let text = lines.map { $0 + "\r\n" }.joined() + "\r\n" + body + trailing
+    // HEAD is answered with the head of GET (RFC 9110 section 9.3.2).
+    let content = head.hasPrefix("HEAD ") ? "" : body
+    let text = lines.map { $0 + "\r\n" }.joined() + "\r\n" + content + trailing
     return TestServer.Reply(bytes: Array(text.utf8), closes: closes ?? wantsClose)
   }
 

@@ -208,6 +208,38 @@ extension KernelPart {
       try bench.send(client.request(request("GET / HTTP/1.1", [Self.date])), .handedOver(.conditional))
     }
 
+    @Test("of a server behind only what says its validators again gets a 304; all else is handed over")
+    func repeatedConditions() throws {
+      var object = StoredObject.page("/", "body")
+      let exact = "If-None-Match: W/\"1\""
+      object.rules = RepresentationRule.answersHead | RepresentationRule.repeatsConditions
+      object.tag = Array("W/\"1\"".utf8)
+      for method in ["GET", "HEAD"] {
+        let line = "\(method) / HTTP/1.1"
+        for fields in [[exact], [Self.date], [exact, Self.date]] {
+          var (_, client) = try connected(object)
+          try client.get(request(line, fields), object.notModified(0))
+        }
+        for fields in [
+          ["If-None-Match: \"1\""], ["If-None-Match: *"], ["If-None-Match: \"2\""], [exact + ", \"2\""],
+          ["If-None-Match: W/\"2\""], [exact, Self.otherDate], ["If-None-Match: \"1\"", Self.date], [Self.otherDate],
+        ] {
+          let (bench, client) = try connected(object)
+          try bench.send(client.request(request(line, fields)), .handedOver(.conditional))
+        }
+      }
+      for missing in ["tag", "date"] {
+        var object = object
+        if missing == "tag" { object.tag = [] } else { object.lastModified = [] }
+        var (_, asking) = try connected(object)
+        try asking.get(request("GET / HTTP/1.1", [missing == "tag" ? Self.date : exact]), object.notModified(0))
+        for fields in [[missing == "tag" ? exact : Self.date], [exact, Self.date]] {
+          let (bench, client) = try connected(object)
+          try bench.send(client.request(request("GET / HTTP/1.1", fields)), .handedOver(.conditional))
+        }
+      }
+    }
+
     // MARK: Content codings (RFC 9110 section 12.5.3)
 
     private static func page(with codings: Set<ContentCoding>) -> StoredObject {

@@ -57,9 +57,17 @@ struct Record {
   ) throws(StoreRefusal) {
     var heads = representation.heads
     guard heads.count == VariantIndex.count, heads.contains(where: { $0 != nil }) else { throw .malformed }
-    if case .evaluated(let validators, let notModified) = representation.conditions {
-      guard notModified.count == VariantIndex.count, (2...Limits.tagBytesMax).contains(validators.tag.count),
-        validators.lastModified.count == DateEntry.textLength
+    switch representation.conditions {
+    case .unknown, .ignored: break
+    case .evaluated(let validators, let notModified):
+      guard (2...Limits.tagBytesMax).contains(validators.tag.count),
+        validators.lastModified.count == DateEntry.textLength, notModified.count == VariantIndex.count
+      else { throw .malformed }
+      heads += notModified
+    case .repeated(let validators, let notModified):
+      guard validators.tag.isEmpty || (2...Limits.tagBytesMax).contains(validators.tag.count),
+        validators.lastModified.isEmpty || validators.lastModified.count == DateEntry.textLength,
+        notModified.count == VariantIndex.count
       else { throw .malformed }
       heads += notModified
     }
@@ -88,11 +96,11 @@ struct Record {
     case .ignored: stored.rules |= RepresentationRule.ignoresConditions
     case .evaluated(let validators, let heads):
       stored.rules |= RepresentationRule.evaluatesConditions
-      stored.tagOffset = UInt16(byteCount)
-      stored.tagLength = UInt16(validators.tag.count)
-      content += validators.tag
-      stored.lastModifiedOffset = UInt16(byteCount)
-      content += validators.lastModified
+      place(validators, &stored)
+      stored.notModified = try place(heads)
+    case .repeated(let validators, let heads):
+      stored.rules |= RepresentationRule.repeatsConditions
+      place(validators, &stored)
       stored.notModified = try place(heads)
     }
     stored.variants = try place(representation.heads)
@@ -103,6 +111,14 @@ struct Record {
     content += representation.body
     withUnsafeBytes(of: stored) { content.replaceSubrange(start..<start + $0.count, with: $0) }
     return UInt16(offset)
+  }
+
+  private mutating func place(_ validators: ComposedObject.Validators, _ stored: inout StoredRepresentation) {
+    stored.tagOffset = UInt16(byteCount)
+    stored.tagLength = UInt16(validators.tag.count)
+    content += validators.tag
+    if !validators.lastModified.isEmpty { stored.lastModifiedOffset = UInt16(byteCount) }
+    content += validators.lastModified
   }
 
   /// Appends the distinct heads, the first one last.

@@ -118,8 +118,12 @@ extension BackendAnswer {
 
   /// Why the answer cannot be repeated byte for byte, whatever the rules of caching say; `nil` when it can.
   var notRepeatableReason: String? {
+    headNotRepeatableReason ?? (contentLength == nil ? "no Content-Length" : nil)
+  }
+
+  /// The same of an answer that has no body.
+  var headNotRepeatableReason: String? {
     if let field = fields.first(where: { Self.forbiddenFields.contains($0.name) }) { return "it has \(field.name)" }
-    if contentLength == nil { return "no Content-Length" }
     return clockReason
   }
 

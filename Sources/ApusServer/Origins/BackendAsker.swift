@@ -27,8 +27,8 @@ struct BackendAsker {
     "Origin: https://stranger.invalid", "Referer: https://stranger.invalid/", "Cookie: session=0123456789abcdef",
   ]
 
-  private func request(_ version: String, _ fields: [String] = []) -> [UInt8] {
-    Array("GET ".utf8) + target + Array(" HTTP/\(version)\r\n".utf8)
+  func request(_ version: String, _ fields: [String] = [], method: String = "GET") -> [UInt8] {
+    Array("\(method) ".utf8) + target + Array(" HTTP/\(version)\r\n".utf8)
       + (host.isEmpty ? [] : Array("Host: ".utf8) + host + Array("\r\n".utf8))
       + fields.flatMap { Array("\($0)\r\n".utf8) } + Array("\r\n".utf8)
   }
@@ -85,7 +85,7 @@ struct BackendAsker {
     object.ageBase_s = lesson.ageBase_s
     object.expires_ns = lesson.expires_ns
     object.keepAliveDiffers = keepAliveDiffers
-    return object
+    return BackendConditions(asker: self, answers: answers, lesson: lesson).learned(object)
   }
 
   /// The stored object, fresh again, if the server says that it has not changed; `nil` if it says anything else.
@@ -108,7 +108,7 @@ struct BackendAsker {
     }
   }
 
-  private func connect() throws(BackendConnection.Failure) -> BackendConnection {
+  func connect() throws(BackendConnection.Failure) -> BackendConnection {
     try BackendConnection(endpoint, timeout_ms: Backend.Settings.timeout_ms)
   }
 

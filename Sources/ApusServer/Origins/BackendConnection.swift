@@ -75,9 +75,11 @@ final class BackendConnection {
   deinit { close(descriptor) }
 
   /// Sends a request and reads the answer to it.
-  func exchange(_ request: [UInt8]) throws(Failure) -> BackendAnswer {
+  ///
+  /// - Parameter isHead: it is a HEAD request, whose answer has no body.
+  func exchange(_ request: [UInt8], isHead: Bool = false) throws(Failure) -> BackendAnswer {
     let request_s = Self.realtime_s()
-    var answer = try answer(to: request)
+    var answer = try answer(to: request, isHead: isHead)
     answer.times = BackendAnswer.Times(
       request_s: request_s, response_s: Self.realtime_s(), response_ns: MonotonicClock.now_ns())
     return answer
@@ -89,7 +91,7 @@ final class BackendConnection {
     return time.tv_sec
   }
 
-  private func answer(to request: [UInt8]) throws(Failure) -> BackendAnswer {
+  private func answer(to request: [UInt8], isHead: Bool) throws(Failure) -> BackendAnswer {
     var sent = 0
     while sent < request.count {
       let count = request[sent...].withUnsafeBytes {
@@ -101,7 +103,7 @@ final class BackendConnection {
     }
     var searched = 0
     while true {
-      if let end = headEnd(from: searched) { return try readBody(headLength: end) }
+      if let end = headEnd(from: searched) { return try readBody(headLength: end, isHead: isHead) }
       if received.count > Limits.responseBytesMax { throw .answerTooLarge }
       searched = max(0, received.count - 3)
       if try !receive() { throw .closed }
@@ -128,14 +130,14 @@ final class BackendConnection {
     return nil
   }
 
-  private func readBody(headLength: Int) throws(Failure) -> BackendAnswer {
+  private func readBody(headLength: Int, isHead: Bool) throws(Failure) -> BackendAnswer {
     var answer: BackendAnswer
     do throws(BackendAnswer.Malformed) {
       answer = try BackendAnswer(head: Array(received[..<headLength]))
     } catch { throw .malformed(error.reason) }
     received.removeFirst(headLength)
-    // A 304 has no body, whatever its Content-Length says (RFC 9112 section 6.3).
-    guard let length = answer.contentLength, answer.status != 304 else { return answer }
+    // A 304 has no body, nor has an answer to HEAD, whatever its Content-Length says (RFC 9112 section 6.3).
+    guard let length = answer.contentLength, answer.status != 304, !isHead else { return answer }
     if headLength + length > Limits.responseBytesMax { throw .answerTooLarge }
     while received.count < length {
       if try !receive() { throw .closed }

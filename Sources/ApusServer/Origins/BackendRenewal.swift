@@ -6,7 +6,7 @@ struct BackendRenewal {
   let answer: BackendAnswer
 
   /// What each message says of itself and its connection: never a part of the update (RFC 9111 section 3.2).
-  private static let ownFields: Set<String> = [
+  static let ownFields: Set<String> = [
     "age", "connection", "content-length", "date", "expires", "keep-alive", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",
   ]
@@ -32,9 +32,21 @@ struct BackendRenewal {
       try lesson.take(old)
       object.heads[index] = lesson.composed(old)
     }
+    if case .repeated(let validators, let heads) = stored.representation(.identity)?.conditions {
+      let renewed = try heads.map { head in try head.flatMap { try self.renewed($0, lesson) } }
+      // Without the old ones, which would be of another time, HEAD and GET are still answered.
+      let isWhole = zip(heads, renewed).allSatisfy { ($0 == nil) == ($1 == nil) }
+      object.conditions = isWhole ? .repeated(validators, heads: renewed) : .unknown
+    }
     object.ageBase_s = lesson.ageBase_s
     object.expires_ns = lesson.expires_ns
     return object
+  }
+
+  /// The head of a 304 with the dates of this one.
+  private func renewed(_ head: ComposedObject.Head, _ lesson: BackendLesson) throws -> ComposedObject.Head? {
+    guard let bytes = updated(try BackendAsker.parse(head.bytes)) else { return nil }
+    return lesson.composed(try BackendAsker.parse(bytes))
   }
 
   /// Whether the fields both have are the same, those aside that move with the clock.

@@ -51,12 +51,15 @@ struct ComposedObject: Sendable {
     case ignored
     /// They are evaluated; `heads`, by `VariantIndex`, are those of 304.
     case evaluated(Validators, heads: [Head?])
+    /// Those that say the validators again, to the byte, get `heads`; for others the server behind knows.
+    case repeated(Validators, heads: [Head?])
   }
 
   struct Validators: Sendable, Equatable {
-    /// An opaque-tag with its quotation marks: the ETag without its `W/`, if it has that.
+    /// An opaque-tag with its quotation marks: the ETag without its `W/`, if it has that. Of `Conditions.repeated` the
+    /// whole ETag, and empty where there is none.
     var tag: [UInt8]
-    /// An IMF-fixdate.
+    /// An IMF-fixdate. Of `Conditions.repeated` empty where there is none.
     var lastModified: [UInt8]
   }
 
@@ -103,6 +106,23 @@ struct ComposedObject: Sendable {
     set {
       guard var identity = representation(.identity) else { return }
       identity.heads = newValue
+      representations[0] = .stored(identity)
+    }
+  }
+  /// Of the answer without a content coding.
+  var conditions: Conditions {
+    get { representation(.identity)?.conditions ?? .unknown }
+    set {
+      guard var identity = representation(.identity) else { return }
+      identity.conditions = newValue
+      representations[0] = .stored(identity)
+    }
+  }
+  var answersHead: Bool {
+    get { representation(.identity)?.answersHead ?? false }
+    set {
+      guard var identity = representation(.identity) else { return }
+      identity.answersHead = newValue
       representations[0] = .stored(identity)
     }
   }
