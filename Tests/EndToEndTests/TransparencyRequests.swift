@@ -21,6 +21,29 @@ enum TransparencyRequests {
     valid() + odd() + bytewise() + mutated(count: 800) + split() + together() + kept()
   }
 
+  /// What clients send that have an answer already, and say its validators again, or nearly so.
+  static func conditional(tag: String, date: String) -> [Conversation] {
+    let tags = [
+      tag, "W/" + tag, tag.replacing("W/", with: ""), "*", "\"x\", \(tag)", "\(tag), \"x\"", tag.dropLast() + "x\"",
+    ]
+    let dates = [date, "Fri, 01 Jan 2100 00:00:00 GMT", "Thu, 01 Jan 1998 00:00:00 GMT", date.dropLast(3) + "UTC"]
+    var conditions = tags.map { ["If-None-Match: \($0)"] } + dates.map { ["If-Modified-Since: \($0)"] }
+    for tag in tags { conditions += dates.map { ["If-None-Match: \(tag)", "If-Modified-Since: \($0)"] } }
+    var conversations: [Conversation] = []
+    for method in ["GET", "HEAD"] {
+      for version in ["1.0", "1.1"] {
+        for connection in ["close", "keep-alive"] {
+          conversations += conditions.map { conditions in
+            let lines = ["\(method) /style.css HTTP/\(version)", "Host: apus.test"] + conditions
+            return Conversation(
+              Array((lines + ["Connection: \(connection)", "", ""]).joined(separator: "\r\n").utf8))
+          }
+        }
+      }
+    }
+    return conversations
+  }
+
   /// What clients really send, a connection each.
   private static func valid() -> [Conversation] {
     var heads = BrowserHeads.all + objects

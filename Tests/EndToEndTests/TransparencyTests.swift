@@ -29,11 +29,14 @@ extension EndToEnd {
 
     private func compare(_ server: UnmodifiedServer, arguments: (String) -> [String]) throws {
       let site = try Self.makeSite()
-      let conversations = TransparencyRequests.all()
-      let requests = conversations.map(\.requests).reduce(0, +)
-      #expect(requests >= 2000)
       try TestNetwork.withVeth { network in
         _ = try server.start(in: network, root: site.path)
+        let file = try RawClient(network).get("/style.css")
+        let tag = try #require(file["etag"])
+        let date = try #require(file["last-modified"])
+        let conversations = TransparencyRequests.all() + TransparencyRequests.conditional(tag: tag, date: date)
+        let requests = conversations.map(\.requests).reduce(0, +)
+        #expect(requests >= 2000)
         // Ports of their own: a SYN whose four-tuple is in TIME-WAIT at the server is left to the server's kernel.
         try network.client.set("ipv4/ip_local_port_range", to: "'10000 29999'")
         let direct = try Conversation.hold(conversations, over: network)
@@ -64,6 +67,8 @@ extension EndToEnd {
             + "\(requests) requests, \(hits) answered in the kernel (\(hits * 100 / requests) %), "
             + "\(differences) differences (\(after.changes(since: before)))")
         #expect(differences == 0)
+        let counted = [before, after].compactMap { $0.kernel?.notModified }
+        #expect(counted.count == 2 && counted[1] > counted[0])
         #expect(hits * 10 > requests, "the kernel part took part: \(after.changes(since: before))")
         #expect(apus.process.poll() == nil, "apus ended: \(apus.process.transcript)")
       }
