@@ -14,7 +14,7 @@ struct Apus: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, AttachCommand.self, CheckCommand.self, ReloadCommand.self, StatusCommand.self,
-      PurgeCommand.self, DoctorCommand.self,
+      TopCommand.self, PurgeCommand.self, DoctorCommand.self,
     ])
 
   /// What argument-parser puts before every message, its own and those of errors a command throws.

@@ -30,7 +30,8 @@ import Testing
 
   @Test(arguments: [
     ["purge"], ["purge", "--prefix"], ["purge", "--all", "/a"], ["purge", "--all", "--prefix"], ["purge", "a.css"],
-    ["status", "surplus"], ["status", "--admin"], ["doctor", "--json"], ["frobnicate"], ["top"], ["attach", ":80"],
+    ["status", "surplus"], ["status", "--admin"], ["doctor", "--json"], ["frobnicate"], ["attach", ":80"],
+    ["top", "--interval", "0"], ["top", "--count", "0"], ["top", "surplus"],
     ["attach"], ["attach", "127.0.0.1"],
     ["attach", "127.0.0.1:80", "--ttl", "0"], ["attach", "127.0.0.1:80", "--ttl", "soon"],
     ["attach", "127.0.0.1:80", "--root", ""], ["attach", "127.0.0.1:80", "--interface", "a/b"],
@@ -54,6 +55,44 @@ import Testing
     let command = try #require(try Apus.parseAsRoot(["status", "--admin", "/no/such.sock"]) as? StatusCommand)
     let failure = #expect(throws: AdminFailure.self) { try command.run() }
     #expect(failure?.description == "no apus is running: no answer at /no/such.sock")
+  }
+}
+
+/// What happens in a second.
+@Suite struct TopTextTests {
+  private func status(hits: Int, noObject: Int, uptime_s: Int) -> ServerStatus {
+    var kernel = KernelStatus()
+    kernel.hits = hits
+    kernel.handovers = ["noObject": noObject, "method": 0]
+    kernel.drops = ["acknowledgement": 9, "checksum": 2]
+    return ServerStatus(
+      mode: .kernel, interfaces: ["lo"], listen: ["127.0.0.1:80"], directory: "/srv", uptime_s: uptime_s,
+      kernel: kernel,
+      server: UserServerStatus(connections: 3, requests: noObject))
+  }
+
+  private func columns(_ text: TopText, _ label: String) -> [String]? {
+    text.lines.first { $0.hasPrefix(label + "  ") }
+      .map { $0.dropFirst(label.count).split(separator: " ").map(String.init) }
+  }
+
+  @Test func `counts become rates`() {
+    let text = TopText(
+      from: status(hits: 100, noObject: 10, uptime_s: 5), to: status(hits: 1090, noObject: 20, uptime_s: 7), seconds: 2)
+    #expect(columns(text, "hits") == ["495", "1090"])
+    #expect(columns(text, "hand-overs") == ["5.0", "20"])
+    #expect(columns(text, "  no object") == ["5.0", "20"])
+    #expect(columns(text, "  share of all requests") == ["99.0", "%"])
+    #expect(columns(text, "dropped packets") == ["0", "2"], "acknowledgements are the normal course")
+    #expect(columns(text, "requests to the user half") == ["5.0", "20"])
+    #expect(!text.lines.contains { $0.contains("method") }, "what never occurred is not named")
+  }
+
+  @Test func `a server that was started anew has counted from zero`() {
+    let text = TopText(
+      from: status(hits: 100_000, noObject: 10, uptime_s: 500), to: status(hits: 50, noObject: 0, uptime_s: 1),
+      seconds: 1)
+    #expect(columns(text, "hits") == ["50", "50"])
   }
 }
 
