@@ -68,6 +68,19 @@ enum ServerLimits {
   /// destroyed by a reset (RFC 9112 section 9.6).
   static let lingerBytesMax = 256 * 1024
 
+  // MARK: Access log
+
+  /// Bytes of a target, a Referer, a User-Agent or a Host beyond which a line of the log has "..." instead.
+  static let accessLogFieldBytesMax = 4096
+  /// Bytes of lines that wait for the log's thread; further ones are lost, and counted.
+  static let accessLogQueueBytesMax = 4 * 1024 * 1024
+  /// A batch is written when it has this many bytes, or when there is nothing more to put into it.
+  static let accessLogBatchBytes = 256 * 1024
+  /// How long lines are collected: the kernel part wakes the log's thread at most once in that time.
+  static let accessLogPause_ms: Int32 = 10
+  /// Between two messages that lines are lost.
+  static let accessLogComplaint_s = 10
+
   // MARK: Time
 
   /// From the first byte of a request, or the start of the connection, to its last byte.

@@ -14,7 +14,8 @@ public struct Control: Sendable, BitwiseCopyable {
   public var draining: UInt32 = 0
   /// What the kernel's sysctls allow in handshakes: bits of `HandshakeOptions`.
   public var handshakeOptions: UInt32 = 0
-  public var reserved: UInt32 = 0
+  /// What is told for the access log: bits of `AccessLogSwitch`.
+  public var accessLog: UInt32 = 0
   public init() {}
 }
 

@@ -81,6 +81,8 @@ public enum Counter: UInt32, CaseIterable, Sendable {
   case segments
   /// Of those left to the kernel, SYNs, because what goes back to the client leaves by another interface.
   case leftForRoute
+  /// Of the access log, because its ring was full.
+  case accessEventsLost
 
   public static var count: Int { 16 }
 }

@@ -58,6 +58,9 @@ public enum Limits {
 
   /// Bytes of the ring buffer that carries events to the daemon, a power of two.
   public static var eventRingBytes: Int { 1 << 20 }
+  /// Bytes of the ring buffer that carries the access log, a power of two: what comes in between two visits of the
+  /// daemon must fit. Without an access log it is not made that large.
+  public static var accessRingBytes: Int { 4 << 20 }
   /// Miss events per second and CPU; further ones are counted, not sent.
   public static var missEventsPerSecondMax: UInt32 { 4096 }
   /// Misses are remembered for a second in a table of this many entries (a power of two), so that

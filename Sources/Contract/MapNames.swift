@@ -12,4 +12,5 @@ public enum MapName {
   public static var routes: StaticString { "routesMap" }
   public static var counters: StaticString { "countersMap" }
   public static var events: StaticString { "eventsMap" }
+  public static var accessEvents: StaticString { "accessEventsMap" }
 }

@@ -44,6 +44,7 @@ extension Server {
     place.pointee.generation = answer.record.generation
     place.pointee.form = form
     place.pointee.responseSecond = UInt32(truncatingIfNeeded: second)
+    noteStatus(of: answer)
     answer.record.touch(UInt32(truncatingIfNeeded: now_ns / 1_000_000_000))
     scratch.part.pointee = Part(offset: 0, segments: UInt32(InitialWindow.segments), counting: .hits)
     return .transmit

@@ -11,6 +11,7 @@ extension Server {
     if let code = step.handoverCode {
       counters.countHandover(code)
       counters.count(.handovers)
+      logHandover(code)
     }
     let behind = listener.pointee
     let result = Handover.give(

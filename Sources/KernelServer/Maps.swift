@@ -18,8 +18,9 @@ import KernelSockets
 @section("maps") nonisolated(unsafe) var routesMap: MapDefinition = (11, 12, 4, 16384, 1)
 @section("maps") nonisolated(unsafe) var countersMap: MapDefinition = (6, 4, 512, 1, 0)
 @section("maps") nonisolated(unsafe) var missFilterMap: MapDefinition = (2, 4, 8, 1024, 0)
-@section("maps") nonisolated(unsafe) var scratchMap: MapDefinition = (6, 4, 3232, 1, 0)
+@section("maps") nonisolated(unsafe) var scratchMap: MapDefinition = (6, 4, 3272, 1, 0)
 @section("maps") nonisolated(unsafe) var eventsMap: MapDefinition = (27, 0, 0, 1_048_576, 0)
+@section("maps") nonisolated(unsafe) var accessEventsMap: MapDefinition = (27, 0, 0, 4_194_304, 0)
 
 /// Which bits of an offset are inside the arena: its size less one, less the alignment of records. A constant to
 /// the verifier, written by the loader.
@@ -45,4 +46,5 @@ enum Maps {
   @inline(__always) static var missFilter: ArrayMap<UInt64> { ArrayMap(&missFilterMap) }
   @inline(__always) static var scratch: UnsafeMutableRawPointer? { ArrayMap<UInt8>(&scratchMap).bytes(0) }
   @inline(__always) static var events: EventRing { EventRing(&eventsMap) }
+  @inline(__always) static var accessEvents: EventRing { EventRing(&accessEventsMap) }
 }

@@ -6,9 +6,12 @@ import Wire
 /// Memory of this CPU, for what is too large for the stack of 512 bytes. Nothing in it outlives the packet but the
 /// rate of miss events.
 struct Scratch {
+  /// Where the request is; before it is room for the header of its event, so that both are sent as they lie.
   let base: UnsafeMutableRawPointer
-  @inline(__always) init(_ base: UnsafeMutableRawPointer) { self.base = base }
+  @inline(__always) init(_ memory: UnsafeMutableRawPointer) { base = memory + AccessEvent.byteCount }
 
+  /// An `AccessEvent`.
+  @inline(__always) var accessEvent: UnsafeMutableRawPointer { base - AccessEvent.byteCount }
   @inline(__always) var head: HeadBuffer { HeadBuffer(base) }
   @inline(__always) var headers: UnsafeMutableRawPointer { base + 2304 }
   @inline(__always) var options: UnsafeMutableRawPointer { base + 2432 }
@@ -76,7 +79,7 @@ struct Scratch {
     (base + 3228).assumingMemoryBound(to: UInt32.self)
   }
 
-  static var byteCount: Int { 3232 }
+  static var byteCount: Int { AccessEvent.byteCount &+ 3232 }
 }
 
 /// A length between 1 and a limit that is a power of two.

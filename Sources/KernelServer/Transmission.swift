@@ -43,6 +43,7 @@ extension Server {
     if part.pointee.counter == Counter.hits.rawValue && Form(rawValue: connection.form).isNotModified {
       counters.count(.notModified)
     }
+    if part.pointee.counter == Counter.hits.rawValue { logHit() }
     if !connection.owesAcknowledgement { return packet.reflect() }
     for _ in 0..<InitialWindow.segments {
       part.pointee.segments = part.pointee.segments &- 1

@@ -44,6 +44,7 @@ struct AttachCommand: AsyncParsableCommand {
       discussion: "By default those that carry the address.", valueName: "name"))
   var interfaces: [String] = []
 
+  @OptionGroup var accessLog: AccessLogOptionGroup
   @OptionGroup var admin: AdminOptions
 
   @Option(
@@ -62,6 +63,7 @@ struct AttachCommand: AsyncParsableCommand {
   }
 
   func validate() throws {
+    try AccessLogOptionGroup.validate(path: accessLog.path, format: accessLog.format)
     if root?.isEmpty == true { throw ValidationError("--root needs a directory") }
     var seen: Set<String> = []
     for name in interfaces {
@@ -73,9 +75,11 @@ struct AttachCommand: AsyncParsableCommand {
   }
 
   var options: AttachOptions {
-    AttachOptions(
+    var options = AttachOptions(
       address: address, root: root, ttl_s: ttl, interfaces: interfaces, adminPath: admin.path,
       cacheBytes: cacheSize.bytes)
+    options.accessLog = accessLog.options
+    return options
   }
 
   func run() async throws {

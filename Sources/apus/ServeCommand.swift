@@ -80,6 +80,7 @@ struct ServeCommand: AsyncParsableCommand {
   @Flag(help: "Answer a directory without an index.html with a list of its files.")
   var listing = false
 
+  @OptionGroup var accessLog: AccessLogOptionGroup
   @OptionGroup var admin: AdminOptions
 
   @Option(
@@ -111,7 +112,7 @@ struct ServeCommand: AsyncParsableCommand {
       [
         directory, listen, backend, proxy = upstream.proxy, mode, interfaces, allow, deny, kernelOnly, kernelNever,
         admin = admin.path, cacheSize, tlsListen = tls.listen,
-        hsts = tls.hsts, listing
+        hsts = tls.hsts, listing, accessLog
       ] settings in
       settings.directory = directory ?? settings.directory
       if !listen.isEmpty { settings.listen = listen }
@@ -129,6 +130,8 @@ struct ServeCommand: AsyncParsableCommand {
       if !certificates.isEmpty { settings.certificates = certificates }
       settings.hsts_s = hsts ?? settings.hsts_s
       if listing { settings.site.listing = true }
+      settings.accessLogPath = accessLog.path ?? settings.accessLogPath
+      settings.accessLogFormat = accessLog.format ?? settings.accessLogFormat
     }
   }
 

@@ -41,6 +41,7 @@ struct StatusText {
       row("connections", server.connections)
       if let requests = server.requests { row("requests", requests) }
     }
+    if let log = status.accessLog { append(log) }
   }
 
   private func mode(of status: ServerStatus) -> String {
@@ -85,6 +86,17 @@ struct StatusText {
     row("evicted", cache.evictions)
     row("refused", cache.refusals)
     row("invalidated", cache.invalidations)
+  }
+
+  private mutating func append(_ log: AccessLogStatus) {
+    section("access log")
+    row("file", log.path == "-" ? "standard output" : log.path)
+    row("lines", log.lines)
+    row("lost", log.lost)
+    guard log.lost > 0 else { return }
+    for (place, count) in [
+      ("in the kernel half", log.lostInKernel), ("in the queue", log.lostInQueue), ("in writing", log.lostInWriting),
+    ] where count > 0 { row("  \(place)", count) }
   }
 
   private mutating func section(_ title: String) { lines += ["", title] }

@@ -25,11 +25,13 @@ public struct ServerStatus: Codable, Sendable, Equatable {
   public var cache: CacheStatus
   /// The user half; nil where the server behind is another program.
   public var server: UserServerStatus?
+  /// nil where there is none.
+  public var accessLog: AccessLogStatus?
 
   public init(
     mode: Mode, reason: String? = nil, interfaces: [String] = [], listen: [String], directory: String,
     backend: String? = nil, uptime_s: Int, kernel: KernelStatus = KernelStatus(), cache: CacheStatus = CacheStatus(),
-    server: UserServerStatus? = nil
+    server: UserServerStatus? = nil, accessLog: AccessLogStatus? = nil
   ) {
     self.mode = mode
     self.reason = reason
@@ -41,6 +43,7 @@ public struct ServerStatus: Codable, Sendable, Equatable {
     self.kernel = kernel
     self.cache = cache
     self.server = server
+    self.accessLog = accessLog
   }
 }
 
@@ -158,4 +161,33 @@ public struct UserServerStatus: Codable, Sendable, Equatable {
     self.connections = connections
     self.requests = requests
   }
+}
+
+/// The access log.
+public struct AccessLogStatus: Codable, Sendable, Equatable {
+  /// `-` is standard output.
+  public var path: String
+  /// `combined` or `json`.
+  public var format: String
+  /// Written since the start.
+  public var lines: Int
+  /// The ring of the kernel part was full.
+  public var lostInKernel: Int
+  /// Too many lines of the user half were waiting.
+  public var lostInQueue: Int
+  /// The file did not take them: a full disk, a reader that has gone.
+  public var lostInWriting: Int
+
+  public init(
+    path: String, format: String, lines: Int = 0, lostInKernel: Int = 0, lostInQueue: Int = 0, lostInWriting: Int = 0
+  ) {
+    self.path = path
+    self.format = format
+    self.lines = lines
+    self.lostInKernel = lostInKernel
+    self.lostInQueue = lostInQueue
+    self.lostInWriting = lostInWriting
+  }
+
+  public var lost: Int { lostInKernel + lostInQueue + lostInWriting }
 }

@@ -42,6 +42,9 @@ final class ControlBlock: @unchecked Sendable {
   /// The options the kernel part may agree on in handshakes: bits of `HandshakeOptions`.
   func setHandshakeOptions(_ options: UInt32) { block.handshakeOptions = options }
 
+  /// What the kernel part tells for the access log: bits of `AccessLogSwitch`.
+  func setAccessLog(_ bits: UInt32) { block.accessLog = bits }
+
   /// No more new connections; every request is handed over.
   func drain() { block.draining = 1 }
 

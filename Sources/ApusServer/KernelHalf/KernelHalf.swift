@@ -28,7 +28,7 @@ final class KernelHalf: Service {
   ///
   /// - Parameter admission: who may be composed; `nil`: whatever is asked for.
   init(_ options: ServeOptions, origin: any Origin, admission: Admission? = nil, logger: Logger) throws {
-    part = try KernelPart(arenaBytes: options.cacheBytes)
+    part = try KernelPart(arenaBytes: options.cacheBytes, isLogged: options.accessLog != nil)
     store = ObjectStore(memory: part.storeMemory, pathSeed: part.pathSeed)
     let expiry = ExpirySchedule(store: store)
     heartbeat = Heartbeat(store: store, expiry: expiry) { [control = part.control] in control.beat($0) }

@@ -21,14 +21,24 @@ final class KernelPart: Sendable {
   private let connections: HashMap<FlowKey, Connection>
   private let counters: PerCPUArrayMap<CounterWords>
   private let events: Mutex<RingBuffer?>
+  private let accessEvents: Mutex<RingBuffer?>
 
   /// A CPU's counters, as `CounterLayout` says.
   typealias CounterWords = InlineArray<64, UInt64>
 
-  /// Loads the program with an object store of that size, a power of two of bytes.
-  init(arenaBytes: Int) throws(BPFError) {
+  /// Loads the program.
+  ///
+  /// - Parameters:
+  ///   - arenaBytes: size of the object store, a power of two.
+  ///   - isLogged: whether there is to be room for what the access log is told.
+  init(arenaBytes: Int, isLogged: Bool = false) throws(BPFError) {
     let object = try ObjectFile(KernelServerImage.bytes)
-    var loaded = try LoadedObject(object, options: try Self.options(arenaBytes: arenaBytes))
+    var options = try Self.options(arenaBytes: arenaBytes)
+    // The least a ring can have: a page, in this process's terms.
+    if !isLogged {
+      options.mapSizes["\(MapName.accessEvents)"] = .init(maxEntries: UInt32(sysconf(Int32(_SC_PAGESIZE))))
+    }
+    var loaded = try LoadedObject(object, options: options)
     program = try loaded.program("apus_ingress")
     pathSeed = SystemRandomNumberGenerator.random()
     control = ControlBlock(
@@ -45,6 +55,7 @@ final class KernelPart: Sendable {
     connections = try loaded.hashMap("\(MapName.connections)", from: FlowKey.self, to: Connection.self)
     counters = try loaded.perCPUArray("\(MapName.counters)", of: CounterWords.self)
     events = Mutex(try loaded.ringBuffer("\(MapName.events)"))
+    accessEvents = Mutex(try loaded.ringBuffer("\(MapName.accessEvents)"))
   }
 
   private static func options(arenaBytes: Int) throws(BPFError) -> LoadOptions {
@@ -63,6 +74,9 @@ final class KernelPart: Sendable {
 
   /// The events of the kernel part; for one reader, who takes them once.
   func takeEvents() -> RingBuffer? { events.withLock { $0.take() } }
+
+  /// The same for the events of the access log.
+  func takeAccessEvents() -> RingBuffer? { accessEvents.withLock { $0.take() } }
 
   /// Answers for these addresses and ports from now on, and for no others.
   func setListeners(_ wanted: [ListenerKey: Listener]) throws(BPFError) {

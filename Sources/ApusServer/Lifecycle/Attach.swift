@@ -16,6 +16,8 @@ public struct AttachOptions: Sendable {
   public var adminPath: String?
   /// Memory budget of the object store, a power of two.
   public var cacheBytes: Int
+  /// Where hits and hand-overs are logged; `nil`: nowhere.
+  public var accessLog: AccessLogOptions?
 
   public init(
     address: ListenAddress, root: String? = nil, ttl_s: Int? = nil, interfaces: [String] = [],
@@ -44,9 +46,11 @@ public enum Attach {
     try checkListener(endpoint)
     let root = try options.root.map { try DocumentRoot(path: $0).path }
     let origin = Backend(endpoint: endpoint, root: root, ttl_s: options.ttl_s)
-    let serving = ServeOptions(
+    var serving = ServeOptions(
       directory: root ?? "", listen: [options.address], backend: options.address, mode: .kernel,
       interfaces: options.interfaces, adminPath: options.adminPath, cacheBytes: options.cacheBytes)
+    serving.accessLog = options.accessLog
+    let accessLog = try options.accessLog.map { try AccessLog($0, logger: logger) }
     let kernel: KernelHalf
     do {
       kernel = try KernelHalf(serving, origin: origin, admission: Admission(), logger: logger)
@@ -55,7 +59,7 @@ public enum Attach {
     } catch {
       throw ServeFailure("kernel mode is impossible: \(error)")
     }
-    let halves = Halves(front: .none, kernel: kernel, userModeReason: "")
+    let halves = Halves(front: .none, kernel: kernel, userModeReason: "", accessLog: accessLog)
     let daemon = Daemon(
       options: serving, halves, subject: root ?? "answers of \(options.address)", logger: logger
     ) {
@@ -64,11 +68,12 @@ public enum Attach {
     let admin = try AdminServer(
       path: try options.adminPath ?? AdminSocket.defaultPath(), handler: daemon, logger: logger)
     defer { admin.stop() }
+    accessLog?.start(kernel: kernel.part)
     try kernel.start()
     admin.start()
     Serve.announce(readyLine(options, interfaces: kernel.attachment.interfaces))
     Serve.announce(semanticsLine(options))
-    try await Serve.keepRunning(halves, daemon, logger: logger)
+    try await Serve.keepRunning(halves, daemon, reloads: accessLog == nil, logger: logger)
   }
 
   static func readyLine(_ options: AttachOptions, interfaces: [String]) -> String {

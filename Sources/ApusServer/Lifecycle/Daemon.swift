@@ -51,7 +51,13 @@ extension Daemon {
       listen: (options.listen + (options.tls?.listen ?? [])).map(\.description),
       directory: subject ?? options.directory, backend: options.backend?.description,
       uptime_s: Int((MonotonicClock.now_ns() - start_ns) / 1_000_000_000), kernel: try kernelStatus(),
-      cache: cacheStatus, server: halves.front.status)
+      cache: cacheStatus, server: halves.front.status, accessLog: try accessLogStatus())
+  }
+
+  private func accessLogStatus() throws -> AccessLogStatus? {
+    guard let log = halves.accessLog else { return nil }
+    let lost = try kernel?.part.counts()[Int(Counter.accessEventsLost.rawValue)] ?? 0
+    return log.status(lostInKernel: Int(lost))
   }
 
   private func kernelStatus() throws -> KernelStatus {

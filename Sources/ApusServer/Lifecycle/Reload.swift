@@ -34,19 +34,24 @@ extension ServeOptions {
       ("backend", backend == other.backend), ("proxy", (upstream == nil) == (other.upstream == nil)),
       ("mode", mode == other.mode), ("interface", interfaces == other.interfaces),
       ("admin", adminPath == other.adminPath), ("cache-size", cacheBytes == other.cacheBytes),
+      ("access-log", accessLog == other.accessLog),
       ("limits.connections", server.connectionsMax == other.server.connectionsMax),
     ].filter { !$0.1 }.map(\.0)
   }
 }
 
-/// SIGHUP: take the options as they are now, as `apus reload` does; what is wrong with them is said in the log.
-struct ReloadSignal: Service {
+/// SIGHUP: opens the access log anew, and takes the options as they are now, as `apus reload` does; what is wrong with
+/// them is said in the log.
+struct HangUpSignal: Service {
   let daemon: Daemon
+  let reloads: Bool
 
   func run() async throws {
     let signals = await UnixSignalsSequence(trapping: .sighup)
     await cancelWhenGracefulShutdown {
       for await _ in signals {
+        daemon.halves.accessLog?.reopen()
+        guard reloads else { continue }
         do {
           try daemon.reload()
         } catch {

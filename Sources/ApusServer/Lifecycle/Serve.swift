@@ -16,7 +16,9 @@ public enum Serve {
     // A client that has gone away is an error of write(2), not the end of the server.
     signal(SIGPIPE, SIG_IGN)
     let logger = Logger(label: "apus")
-    let halves = try await begin(options, try PreparedService(options, logger: logger), logger: logger)
+    let service = try PreparedService(options, logger: logger)
+    let accessLog = try options.accessLog.map { try AccessLog($0, logger: logger) }
+    let halves = try await begin(options, service, accessLog: accessLog, logger: logger)
     let daemon = Daemon(options: options, halves, logger: logger, reload: reload)
     let admin: AdminServer
     do {
@@ -34,25 +36,31 @@ public enum Serve {
   }
 
   /// Both halves, answering.
-  private static func begin(_ options: ServeOptions, _ service: PreparedService, logger: Logger) async throws -> Halves
-  {
+  private static func begin(
+    _ options: ServeOptions, _ service: PreparedService, accessLog: AccessLog?, logger: Logger
+  ) async throws -> Halves {
     let (kernel, reason) = try kernelHalf(options, service, logger: logger)
-    let front = try await userHalf(options, service, kernel: kernel != nil, logger: logger)
+    let front = try await userHalf(options, service, kernel: kernel != nil, accessLog: accessLog, logger: logger)
     do {
+      accessLog?.start(kernel: kernel?.part)
       try kernel?.start()
-      return Halves(front: front, kernel: kernel, userModeReason: reason)
+      return Halves(front: front, kernel: kernel, userModeReason: reason, accessLog: accessLog)
     } catch {
       await front.shutDown()
       let reason = try userModeReason(options, error)
-      let front = try await userHalf(options, service, kernel: false, logger: logger)
-      return Halves(front: front, kernel: nil, userModeReason: reason)
+      let front = try await userHalf(options, service, kernel: false, accessLog: accessLog, logger: logger)
+      return Halves(front: front, kernel: nil, userModeReason: reason, accessLog: accessLog)
     }
   }
 
   /// Until SIGTERM or SIGINT. Stopped from the last to the first: the kernel part hands over to the user half until it
-  /// is detached.
-  static func keepRunning(_ halves: Halves, _ daemon: Daemon, logger: Logger) async throws {
-    var services: [any Service] = [ReloadSignal(daemon: daemon), halves.front.service]
+  /// is detached, and the access log ends when nobody has anything to tell it.
+  ///
+  /// - Parameter reloads: whether SIGHUP is for the configuration as well.
+  static func keepRunning(_ halves: Halves, _ daemon: Daemon, reloads: Bool = true, logger: Logger) async throws {
+    var services: [any Service] = []
+    if let accessLog = halves.accessLog { services.append(accessLog) }
+    services += [HangUpSignal(daemon: daemon, reloads: reloads), halves.front.service]
     if let kernel = halves.kernel { services.append(kernel) }
     let group = ServiceGroup(
       configuration: .init(
@@ -82,7 +90,7 @@ public enum Serve {
   /// What answers in user mode, listening: the built-in server, which passes on what is another server's to answer. In
   /// kernel mode with a server behind only it listens, but for TLS, and the port must be nobody else's.
   private static func userHalf(
-    _ options: ServeOptions, _ service: PreparedService, kernel: Bool, logger: Logger
+    _ options: ServeOptions, _ service: PreparedService, kernel: Bool, accessLog: AccessLog?, logger: Logger
   ) async throws -> Front {
     let addresses = try socketAddresses(options.listen)
     let plainIsElsewhere = kernel && options.backend != nil
@@ -134,6 +142,7 @@ struct Halves: Sendable {
   let kernel: KernelHalf?
   /// Why there is no kernel half.
   let userModeReason: String
+  let accessLog: AccessLog?
 }
 
 /// What answers in user mode.

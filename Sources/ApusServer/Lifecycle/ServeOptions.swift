@@ -129,6 +129,8 @@ public struct ServeOptions: Sendable {
   public var clients: ClientLists
   /// Which paths may be answered in the kernel.
   public var kernelPaths: PathSelection
+  /// Where requests are logged; `nil`: nowhere.
+  public var accessLog: AccessLogOptions?
   /// How the files of `directory` are served.
   public var site = SiteSettings()
   /// Hosts with a document root of their own; `directory` is for all others. Not with `backend`.

@@ -57,6 +57,39 @@ public struct RingBuffer: ~Copyable, @unchecked Sendable {
     return count
   }
 
+  /// Hands to `body` what is finished now, and nothing that comes while it is read: for programs that send much. Room is
+  /// given back in pieces, not for each record, because every program that sends reads where we are. Returns the number
+  /// of bytes that have become free.
+  @discardableResult
+  public mutating func drain(_ body: (UnsafeRawBufferPointer) -> Void) -> Int {
+    let data = producer.base + MemoryMapping.pageSize
+    let start = Self.word(consumer.base).pointee.load(ordering: .relaxed)
+    let end = Self.word(producer.base).pointee.load(ordering: .acquiring)
+    let piece = size / 16
+    var position = start
+    var released = start
+    while position < end {
+      let record = data + Int(position & (size - 1))
+      let header = record.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .acquiring)
+      if header & Self.busy != 0 { break }
+      let length = UInt64(header & ~(Self.busy | Self.discarded))
+      if header & Self.discarded == 0 {
+        body(UnsafeRawBufferPointer(start: record + Int(Self.headerSize), count: Int(length)))
+      }
+      position += (length + Self.headerSize + 7) & ~7
+      if position - released >= piece {
+        Self.word(consumer.base).pointee.store(position, ordering: .releasing)
+        released = position
+      }
+    }
+    // As in `consume`: whoever waits afterwards must not miss what has come.
+    Self.word(consumer.base).pointee.store(position, ordering: .sequentiallyConsistent)
+    return Int(position - start)
+  }
+
+  /// Bytes of records it has room for.
+  public var byteCount: Int { Int(size) }
+
   private static func word(_ address: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Atomic<UInt64>> {
     address.assumingMemoryBound(to: Atomic<UInt64>.self)
   }

@@ -1,10 +1,12 @@
 #ifndef CLINUX_H
 #define CLINUX_H
-// Declarations Swift cannot import: syscall(2) and ioctl(2) are variadic, the C library has no openat2(2), its Swift module
-// leaves out statfs(2), setfsuid(2) and sched_getaffinity(2), and O_PATH, F_SETLEASE and statx(2) are behind _GNU_SOURCE.
+// Declarations Swift cannot import: syscall(2) and ioctl(2) are variadic, the C library has no openat2(2), its Swift
+// module leaves out eventfd(2), statfs(2), setfsuid(2) and sched_getaffinity(2), and O_PATH, F_SETLEASE and statx(2) are
+// behind _GNU_SOURCE.
 #include <linux/openat2.h>
 #include <linux/sockios.h>
 #include <linux/stat.h>
+#include <sys/eventfd.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>

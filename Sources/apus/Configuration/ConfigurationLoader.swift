@@ -31,7 +31,8 @@ struct ConfigurationLoader {
       guard let values = Self.values(of: setting, reader) else { continue }
       do {
         if environment[setting.environmentVariable] == nil, let file, setting.isPath {
-          try setting.set(values.map(file.resolved), &settings)
+          // Standard output has no place beside the file.
+          try setting.set(values.map { $0 == "-" ? $0 : file.resolved($0) }, &settings)
         } else {
           try setting.set(values, &settings)
         }

@@ -22,6 +22,8 @@ struct ServeSettings: Sendable {
   var site = SiteSettings()
   var hosts: [VirtualHost] = []
   var server = UserServerConfiguration()
+  var accessLogPath: String?
+  var accessLogFormat: AccessLogFormat?
 
   var options: ServeOptions {
     var options = ServeOptions(
@@ -34,6 +36,7 @@ struct ServeSettings: Sendable {
     options.site = site
     options.virtualHosts = hosts
     options.server = server
+    options.accessLog = accessLogPath.map { AccessLogOptions(path: $0, format: accessLogFormat ?? .combined) }
     return options
   }
 
@@ -41,6 +44,7 @@ struct ServeSettings: Sendable {
   func validate() throws {
     if directory.isEmpty { throw ValidationError("the directory has no name") }
     if admin?.isEmpty == true { throw ValidationError("--admin needs a path") }
+    try AccessLogOptionGroup.validate(path: accessLogPath, format: accessLogFormat)
     try Self.requireDistinct(listen.map(\.description), option: "--listen")
     try Self.requireDistinct(interfaces, option: "--interface")
     try Self.requireDistinct(kernelOnly.map(\.description), option: "--kernel-only")

@@ -53,7 +53,7 @@ struct Setting: Sendable {
 
 extension Setting {
   /// In the order of the reference page.
-  static let all: [Setting] = places + answers + clients + tls + limits + timeouts
+  static let all: [Setting] = places + answers + clients + tls + accessLog + limits + timeouts
 
   private static let places: [Setting] = [
     Setting("directory", .one("dir"), "The document root.", preset: "`.`", isPath: true) { $1.directory = $0[0] },
@@ -115,6 +115,18 @@ extension Setting {
       "tls.hsts", flag: "hsts", .one("seconds"), "How long browsers are told to ask over HTTPS only.",
       preset: "they are not told"
     ) { $1.hsts_s = try Number.parse($0[0], 0...Int(UInt32.max)) },
+  ]
+
+  private static let accessLog: [Setting] = [
+    Setting(
+      "access-log.path", flag: "access-log", .one("path"),
+      "Where requests are logged; `-` is standard output. SIGHUP opens the file anew.", preset: "nowhere",
+      isReloadable: false, isPath: true
+    ) { $1.accessLogPath = $0[0] },
+    Setting(
+      "access-log.format", flag: "access-log-format", .one("combined or json"), "How the access log looks.",
+      preset: "`combined`", isReloadable: false
+    ) { $1.accessLogFormat = try AccessLogOptionGroup.parse($0[0]) },
   ]
 
   private static let limits: [Setting] = [
