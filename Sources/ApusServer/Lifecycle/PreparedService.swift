@@ -42,8 +42,9 @@ struct PreparedService: Sendable {
     }
   }
 
-  func makeServer(logger: Logger) -> UserServer {
-    UserServer(sites: sites, configuration: configuration, upstream: upstream, logger: logger)
+  func makeServer(accessLog: AccessLog? = nil, logger: Logger) -> UserServer {
+    UserServer(
+      sites: sites, configuration: configuration, upstream: upstream, accessLog: accessLog, logger: logger)
   }
 }
 

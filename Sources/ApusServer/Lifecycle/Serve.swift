@@ -104,7 +104,7 @@ public enum Serve {
       await probe.shutDown()
       if options.tls == nil { return .none }
     }
-    let server = service.makeServer(logger: logger)
+    let server = service.makeServer(accessLog: accessLog, logger: logger)
     try await binding {
       if !plainIsElsewhere { _ = try await server.bind(addresses) }
       if let tls = service.tls { _ = try await server.bind(try socketAddresses(options.tls?.listen ?? []), tls: tls) }

@@ -140,7 +140,9 @@ extension ConnectionHandler {
     case .memory(let body):
       for piece in pieces {
         switch piece {
-        case .bytes(let bytes): worker.output.writeBytes(bytes)
+        case .bytes(let bytes):
+          worker.output.writeBytes(bytes)
+          logged?.bodyBytes += bytes.count
         case .file(let range):
           let start = body.readerIndex + range.lowerBound
           if let part = body.getSlice(at: start, length: range.count) { write(body: part, context) }
@@ -191,7 +193,9 @@ extension ConnectionHandler {
 
   func write(_ response: StatusResponse, isPersistent: Bool, withBody: Bool) {
     write(response.head(persistent: isPersistent))
-    if withBody { worker.output.writeBytes(response.body) }
+    guard withBody else { return }
+    worker.output.writeBytes(response.body)
+    logged?.bodyBytes += response.body.count
   }
 
   // MARK: Bytes
@@ -203,6 +207,7 @@ extension ConnectionHandler {
   /// Writes a head and the current Date over its own.
   private func write(_ head: ByteBuffer, dateOffset: Int) {
     let start = worker.output.writerIndex
+    noteAnswer(head)
     worker.output.writeImmutableBuffer(head)
     worker.output.setBytes(worker.date.text, at: start + dateOffset)
     if let fields = transport.furtherFields {
@@ -215,6 +220,7 @@ extension ConnectionHandler {
 
   /// Small bodies are copied behind their head, so that many answers are one write.
   private func write(body: ByteBuffer, _ context: ChannelHandlerContext) {
+    logged?.bodyBytes += body.readableBytes
     guard body.readableBytes > ServerLimits.copiedBodyBytesMax else {
       worker.output.writeImmutableBuffer(body)
       return

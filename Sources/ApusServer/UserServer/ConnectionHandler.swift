@@ -27,6 +27,9 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   let transport: Transport
   /// Whose requests are counted, once they have to be.
   private var client: ClientPrefix?
+  /// For the access log, where there is one.
+  private(set) var loggedClient = (ClientAddress.unknown, UInt16(0))
+  var logged: LoggedAnswer?
   var state = State.open
   /// Bytes of requests not yet answered.
   private var input: ByteBuffer?
@@ -61,6 +64,7 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     if !transport.isTLS { direct = DirectSocket(context.channel) }
+    if worker.accessLog != nil { loggedClient = ClientAddress.read(context.channel.remoteAddress) }
     worker.add(self, loop: context.eventLoop)
   }
 
@@ -78,6 +82,7 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
 
   private func tearDown() {
     if case .proxying(let proxying) = state { proxying.exchange.cancel() }
+    logDelayedAnswer()
     state = .closed
     input = nil
     context = nil
@@ -196,10 +201,14 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
         switch parser.parse(bytes) {
         case .incomplete: return nil
         case .request(let head, let length):
+          beginLogging()
           answer(head, bytes, length: length, context)
+          logAnswer(to: UnsafeRawBufferPointer(rebasing: bytes[..<length]))
           return length
         case .failed(let error):
+          beginLogging()
           refuse(error)
+          logAnswer(to: bytes)
           return bytes.count
         }
       }
@@ -250,6 +259,7 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   /// Closes the channel. Its socket must not be touched from here on: the number may soon be another's.
   func end(_ context: ChannelHandlerContext) {
     let ended = state
+    logDelayedAnswer(unwritten: unwrittenNow)
     direct = nil
     state = .closed
     if case .proxying(let proxying) = ended { proxying.exchange.cancel() }
@@ -263,6 +273,7 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
 
   /// A large file is out.
   func transferEnded(_ context: ChannelHandlerContext, isLast: Bool) {
+    logDelayedAnswer()
     progressTick = worker.tick
     if isLast {
       state = .closing
@@ -336,7 +347,9 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
       if waited_s >= limit_s || (worker.isDraining && waited_s >= 1) { abort() }
     case .open where waited_s >= configuration.headTimeout_s:
       worker.date.refresh()
+      beginLogging()
       refuse(RequestError(.requestTimeout, "request incomplete"))
+      input?.withUnsafeReadableBytes { logAnswer(to: $0) }
       flush(context)
     case .lingering where waited_s >= configuration.lingerTimeout_s:
       abort()

@@ -115,6 +115,7 @@ extension ConnectionHandler {
           return transferEnded(context, isLast: transfer.isLast)
         }
         sent += portion.readableBytes
+        logged?.bodyBytes += portion.readableBytes
         switch portion {
         case .byteBuffer(let bytes): write(bytes, more: transfer.hasMore, context)
         case .fileRegion(let region): write(region, of: transfer.open, context)

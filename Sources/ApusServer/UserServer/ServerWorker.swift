@@ -33,6 +33,8 @@ final class ServerWorker {
   let filesComeFirst: Bool
   /// How many there are, among which memory and descriptors are divided.
   private let workers: Int
+  /// Where answers are logged, if they are.
+  let accessLog: AccessLog?
   private var ticking: RepeatedTask?
 
   /// Counted by one event loop, read by anybody.
@@ -42,8 +44,9 @@ final class ServerWorker {
 
   init(
     sites: Sites, configuration: UserServerConfiguration, rates: RequestRateLimiter?, counters: Counters,
-    workers: Int, upstream: UpstreamPool? = nil, filesComeFirst: Bool = true
+    workers: Int, upstream: UpstreamPool? = nil, filesComeFirst: Bool = true, accessLog: AccessLog? = nil
   ) {
+    self.accessLog = accessLog
     self.upstream = upstream
     self.filesComeFirst = filesComeFirst
     self.configuration = configuration

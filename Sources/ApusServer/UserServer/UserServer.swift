@@ -30,12 +30,16 @@ final class UserServer: Service {
   /// - Parameter upstream: the server behind, for requests that are not for files.
   convenience init(
     root: DocumentRoot, configuration: UserServerConfiguration = UserServerConfiguration(), upstream: Upstream? = nil,
-    logger: Logger
+    accessLog: AccessLog? = nil, logger: Logger
   ) {
-    self.init(sites: Sites(root), configuration: configuration, upstream: upstream, logger: logger)
+    self.init(
+      sites: Sites(root), configuration: configuration, upstream: upstream, accessLog: accessLog, logger: logger)
   }
 
-  init(sites: Sites, configuration: UserServerConfiguration, upstream: Upstream? = nil, logger: Logger) {
+  init(
+    sites: Sites, configuration: UserServerConfiguration, upstream: Upstream? = nil, accessLog: AccessLog? = nil,
+    logger: Logger
+  ) {
     // A client that goes away while it is answered must not end the process.
     signal(SIGPIPE, SIG_IGN)
     group = MultiThreadedEventLoopGroup(numberOfThreads: Self.processorsUsable)
@@ -56,7 +60,7 @@ final class UserServer: Service {
       let pool = upstream.map { UpstreamPool($0.url, tls: $0.tls, loop: loop, logger: logger) }
       let worker = ServerWorker(
         sites: sites, configuration: configuration, rates: rates, counters: own, workers: loops.count, upstream: pool,
-        filesComeFirst: upstream?.filesComeFirst ?? true)
+        filesComeFirst: upstream?.filesComeFirst ?? true, accessLog: accessLog)
       workers[ObjectIdentifier(loop)] = .makeBoxSendingValue(worker, eventLoop: loop)
     }
     self.workers = workers

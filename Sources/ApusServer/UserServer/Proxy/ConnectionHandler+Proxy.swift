@@ -119,6 +119,7 @@ extension ConnectionHandler: ProxyClient {
     }
     if response.status == 101 || worker.isDraining { proxying.isPersistent = false }
     state = .proxying(proxying)
+    logged?.status = response.status
     worker.date.refresh()
     let head = response.head(
       proxying.delimiting, isPersistent: proxying.isPersistent, date: worker.date.text,
@@ -128,6 +129,7 @@ extension ConnectionHandler: ProxyClient {
 
   func responseBody(_ bytes: ByteBuffer) {
     guard case .proxying(let proxying) = state, let context, bytes.readableBytes > 0 else { return }
+    logged?.bodyBytes += bytes.readableBytes
     guard proxying.delimiting == .chunked else {
       return enqueue(.byteBuffer(bytes), context)
     }
