@@ -64,6 +64,8 @@ public struct HashMap<Key: BitwiseCopyable, Value: BitwiseCopyable> {
 /// BPF_MAP_TYPE_RINGBUF.
 public struct EventRing {
   let map: UnsafeRawPointer
+  /// What stands for the map in the program.
+  @inline(__always) public var definition: UnsafeRawPointer { map }
   @inline(__always) public init(_ map: UnsafeRawPointer) { self.map = map }
 
   /// Copies an event to the reader. False if the ring is full: the event is lost.

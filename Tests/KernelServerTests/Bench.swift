@@ -25,6 +25,8 @@ final class Bench {
   nonisolated(unsafe) private static var benches: UInt64 = 0
   /// Misses are remembered for a second of a clock that both machines read at different times.
   var ignoresMissEvents = false
+  /// The daemon does not read what it is told for the access log.
+  var leavesAccessEvents = false
 
   init(onlySimulated: Bool = false) throws {
     Self.benches += 1
@@ -209,6 +211,7 @@ final class Bench {
       counted: CounterNames.differences(before, try machine.counters()),
       events: try machine.takeEvents().map(Self.cleaned), sent: try machine.takeSent(),
       connection: nil)
+    if !leavesAccessEvents { outcome.accessEvents = try machine.takeAccessEvents().map { LoggedRequest($0) } }
     if var connection = try machine.connection(flow) {
       connection.responseSecond = 0
       outcome.connection = withUnsafeBytes(of: connection) { Array($0) }

@@ -8,6 +8,7 @@ struct Outcome: CustomStringConvertible {
   let packet: [UInt8]
   let counted: [String: Int]
   let events: [[UInt8]]
+  let accessEvents: [LoggedRequest]
   /// The packet is as it was sent.
   let isUntouched: Bool
   /// The segment that goes back, and those that went before it.
@@ -23,6 +24,7 @@ struct Outcome: CustomStringConvertible {
     packet = result.packet
     counted = result.counted
     events = result.events
+    accessEvents = result.accessEvents
     isUntouched = result.packet == sent
     let segments = result.sent.compactMap { ReceivedSegment($0) }
     // Where everything is sent in copies, the packet itself is dropped.

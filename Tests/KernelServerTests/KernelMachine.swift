@@ -21,6 +21,7 @@ final class KernelMachine: Machine {
   private let connections: HashMap<FlowKey, Connection>
   private let words: PerCPUArrayMap<InlineArray<64, UInt64>>
   private let events: Events
+  private let accessEvents: Events
 
   /// Where an array is mapped is valid as long as its `MappedArray` is, and that cannot be a tuple's member.
   private final class Arrays {
@@ -67,6 +68,7 @@ final class KernelMachine: Machine {
     connections = try loaded.hashMap("\(MapName.connections)", from: FlowKey.self, to: Connection.self)
     words = try loaded.perCPUArray("\(MapName.counters)", of: InlineArray<64, UInt64>.self)
     events = Events(try loaded.ringBuffer("\(MapName.events)"))
+    accessEvents = Events(try loaded.ringBuffer("\(MapName.accessEvents)"))
     namespace = try TestNamespace()
     try namespace.listen(on: Bench.server.port)
     try namespace.watchLoopback()
@@ -86,6 +88,7 @@ final class KernelMachine: Machine {
     for key in try routes.keys() { try routes.delete(key) }
     for entry in try connections.entries() { try connections.delete(entry.key) }
     _ = takeEvents()
+    _ = takeAccessEvents()
     _ = takeSent()
     memory.clear()
   }
@@ -116,6 +119,12 @@ final class KernelMachine: Machine {
   func takeEvents() -> [[UInt8]] {
     var taken: [[UInt8]] = []
     events.ring.consume { taken.append(Array($0)) }
+    return taken
+  }
+
+  func takeAccessEvents() -> [[UInt8]] {
+    var taken: [[UInt8]] = []
+    accessEvents.ring.drain { taken.append(Array($0)) }
     return taken
   }
 

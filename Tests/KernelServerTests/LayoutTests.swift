@@ -46,6 +46,7 @@ extension KernelPart {
       expect(missFilterMap, MapType.array, key: 4, value: 8, entries: Limits.missFilterEntries)
       expect(scratchMap, MapType.perCPUArray, key: 4, value: Scratch.byteCount, entries: 1)
       expect(eventsMap, MapType.ringBuffer, key: 0, value: 0, entries: Limits.eventRingBytes)
+      expect(accessEventsMap, MapType.ringBuffer, key: 0, value: 0, entries: Limits.accessRingBytes)
       #expect(arenaMap.type == MapType.array && arenaMap.flags == mappable && arenaMap.entries == 1)
     }
 
@@ -82,6 +83,11 @@ extension KernelPart {
       #expect(MemoryLayout<StoredRepresentation>.offset(of: \.lastModifiedOffset) == 74)
       #expect(MemoryLayout<StoredRepresentation>.offset(of: \.rules) == 76)
       #expect(MemoryLayout<Control>.offset(of: \.heartbeat_ns) == 0, "the heartbeat is stored as the first word")
+      #expect(MemoryLayout<AccessEvent>.stride == AccessEvent.byteCount)
+      #expect(MemoryLayout<AccessEvent>.offset(of: \.time_ns) == AccessEvent.timeOffset)
+      #expect(MemoryLayout<AccessEvent>.offset(of: \.status) == AccessEvent.statusOffset)
+      #expect(MemoryLayout<AccessEvent>.offset(of: \.bodyBytes) == AccessEvent.bodyBytesOffset)
+      #expect(MemoryLayout<AccessEvent>.offset(of: \.remoteAddress) == AccessEvent.addressOffset)
       #expect(MissEvent.pathOffset - MissEvent.hostOffset == Limits.hostBytesMax + 1)
       #expect(MissEvent.byteCount - MissEvent.pathOffset == Limits.pathBytesMax + 1)
       #expect(MemoryLayout<Segment>.offset(of: \.flow) == 0, "a segment's address is its connection's key")
@@ -96,6 +102,7 @@ extension KernelPart {
       }
       let places: [(String, Range<Int>)] = [
         ("head", place(scratch.head.base, HeadBuffer.byteCount)),
+        ("accessEvent", place(scratch.accessEvent, AccessEvent.byteCount)),
         ("headers", place(scratch.headers, Reply.headersRoom)),
         ("options", place(scratch.options, Segment.optionsRoom)),
         ("hostKey", place(scratch.hostKey, MemoryLayout<HostKey>.size)),
@@ -120,6 +127,7 @@ extension KernelPart {
         }
       }
       #expect(HeadBuffer.byteCount <= 2304)
+      #expect(scratch.accessEvent == base && scratch.head.base == base + AccessEvent.byteCount)
       // A form names a representation by its place divided by eight, in 12 bits.
       #expect(Limits.recordBytesMax <= 8 << 12)
     }
@@ -127,7 +135,8 @@ extension KernelPart {
     @Test("powers of two, and an answer within what a packet can grow to") func limits() {
       for value in [
         Limits.headBytesMax, Limits.indexBucketsMax, Limits.datesKept_s, Limits.missFilterEntries,
-        Limits.eventRingBytes, Limits.arenaBytesDefault, HandoverReason.count, DropReason.count, Counter.count,
+        Limits.eventRingBytes, Limits.accessRingBytes, Limits.arenaBytesDefault, HandoverReason.count, DropReason.count,
+        Counter.count,
       ] {
         #expect(value.nonzeroBitCount == 1, "\(value)")
       }

@@ -24,6 +24,8 @@ protocol Machine: AnyObject {
   /// All CPUs' counters together, as `CounterLayout` says.
   func counters() throws -> [UInt64]
   func takeEvents() throws -> [[UInt8]]
+  /// What was told for the access log.
+  func takeAccessEvents() throws -> [[UInt8]]
   /// Gives the kernel a socket of its own for a connection from there to `Bench.server`.
   func openSocket(from client: Endpoint) throws
   func run(_ packet: [UInt8]) throws -> (verdict: Int32, packet: [UInt8])
@@ -55,6 +57,7 @@ struct MachineOutcome: Equatable {
   /// Names of what was counted, with how much more it is.
   var counted: [String: Int]
   var events: [[UInt8]]
+  var accessEvents: [LoggedRequest] = []
   /// What was sent before the packet itself.
   var sent: [[UInt8]]
   /// The connection afterwards, byte for byte, but for the seconds of the clock.

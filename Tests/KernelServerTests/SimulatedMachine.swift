@@ -71,9 +71,10 @@ final class SimulatedMachine: Machine {
   }
 
   func takeEvents() -> [[UInt8]] {
-    defer { kernel.events = [] }
-    return kernel.events
+    kernel.takeEvents(of: Maps.events.definition)
   }
+
+  func takeAccessEvents() -> [[UInt8]] { kernel.takeEvents(of: Maps.accessEvents.definition) }
 
   func openSocket(from client: Endpoint) {
     kernel.connections.append(

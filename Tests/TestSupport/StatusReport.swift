@@ -24,11 +24,19 @@ public struct StatusReport: Decodable, Sendable {
     public var evictions: Int?
   }
 
+  public struct AccessLog: Decodable, Sendable {
+    public var lines: Int
+    public var lostInKernel: Int
+    public var lostInQueue: Int
+    public var lostInWriting: Int
+  }
+
   /// "kernel" or "user".
   public var mode: String
   public var interfaces: [String]
   public var kernel: Kernel?
   public var cache: Cache
+  public var accessLog: AccessLog?
 
   public var hits: Int { kernel?.hits ?? 0 }
   /// Hand-overs for any reason.

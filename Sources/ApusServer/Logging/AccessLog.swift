@@ -29,7 +29,7 @@ final class AccessLog: Service {
     let lostInWriting = Atomic<Int>(0)
   }
 
-  private struct Queue {
+  private struct Queue: ~Copyable {
     var lines = LogText()
     var lineCount = 0
     var formatter: LineFormatter

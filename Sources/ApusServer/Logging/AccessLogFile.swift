@@ -70,12 +70,9 @@ struct AccessLogFile: ~Copyable {
 
   /// Writes whole lines, with one call if it takes them all. What it does not take is lost: lines must not pile up in
   /// memory while a disk is full.
-  mutating func write(_ lines: [UInt8]) -> Outcome {
+  mutating func write(_ lines: UnsafeRawBufferPointer) -> Outcome {
     var outcome = Outcome()
-    let end = lines.withUnsafeBytes { bytes -> Int in
-      guard writeRest(&outcome) else { return 0 }
-      return write(bytes, &outcome)
-    }
+    let end = writeRest(&outcome) ? write(lines, &outcome) : 0
     guard end < lines.count else { return outcome }
     var unwritten = lines[end...]
     if end > 0, lines[end - 1] != 0x0a, let feed = unwritten.firstIndex(of: 0x0a) {

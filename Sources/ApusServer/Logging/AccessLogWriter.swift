@@ -10,7 +10,7 @@ final class AccessLogWriter {
   private let logger: Logger
   private var formatter: LineFormatter
   /// Lines of the kernel part, then those of the user half.
-  private var batch = LogText()
+  private var batch = LogText(capacity: ServerLimits.accessLogBatchBytes * 2)
   private var batchLines = 0
   private var queued = LogText()
   /// Losses that are in the log, and losses that have been complained of.
@@ -29,7 +29,6 @@ final class AccessLogWriter {
     self.kernel = kernel
     self.logger = logger
     formatter = LineFormatter(log.options.format)
-    batch.reserve(ServerLimits.accessLogBatchBytes * 2)
   }
 
   /// Writes until the log shall stop, and then what is left.
@@ -44,6 +43,8 @@ final class AccessLogWriter {
       let taken = ring?.drain { read($0, &file) } ?? 0
       isFlooded = taken > size / 4
       takeQueue()
+      // What is lost now is to be said now.
+      if isLast { flush(&file) }
       lookForLosses(isLast: isLast)
       flush(&file)
       if isLast { break }
@@ -71,13 +72,13 @@ final class AccessLogWriter {
     let count = log.takeQueue(&queued)
     guard count > 0 else { return }
     mustLook = true
-    batch.append(queued.bytes)
+    batch.append(queued)
     batchLines += count
   }
 
   private func flush(_ file: inout AccessLogFile) {
     guard batch.count > 0 || file.isTorn else { return }
-    let outcome = file.write(batch.bytes)
+    let outcome = batch.withBytes { file.write($0) }
     log.counters.written.add(batchLines - outcome.linesLost, ordering: .relaxed)
     batch.removeAll()
     batchLines = 0
@@ -86,6 +87,7 @@ final class AccessLogWriter {
 
   private func note(_ outcome: AccessLogFile.Outcome) {
     log.counters.lostInWriting.add(outcome.linesLost, ordering: .relaxed)
+    if outcome.linesLost > 0 { mustLook = true }
     if let error = outcome.error {
       if !isFailing {
         let reason = error == EAGAIN ? "nobody reads from it" : String(cString: strerror(error))

@@ -40,13 +40,17 @@ struct LineFormatter {
     log.append(entry.status)
     log.append(" ")
     log.append(entry.bodyBytes)
-    for value in [text.referer, text.userAgent] {
-      log.append(" \"")
-      // Nothing and no field look alike, as everywhere.
-      if let value, !value.isEmpty { log.appendEscaped(text[value]) } else { log.append("-") }
-      log.append("\"")
-    }
+    appendValue(text.referer, of: text, to: &log)
+    appendValue(text.userAgent, of: text, to: &log)
     log.append("\n")
+  }
+
+  /// Nothing and no field look alike, as everywhere.
+  private func appendValue(_ value: Range<Int>?, of text: RequestText, to log: inout LogText) {
+    guard let value, !value.isEmpty else { return log.append(" \"-\"") }
+    log.append(" \"")
+    log.appendEscaped(text[value])
+    log.append("\"")
   }
 
   /// Part by part, so that a long target is cut, not what follows it.

@@ -39,7 +39,7 @@ struct LogTime {
     text.append(offset_min < 0 ? " -" : " +")
     text.append(abs(offset_min) / 60, digits: 2)
     text.append(abs(offset_min) % 60, digits: 2)
-    return text.bytes
+    return text.withBytes { Array($0) }
   }
 
   /// `2000-10-10T20:55:36`, UTC (RFC 3339).
@@ -54,7 +54,7 @@ struct LogTime {
     text.append(UInt8(ascii: "-"))
     text.append(Int(parts.tm_mday), digits: 2)
     append(parts, after: UInt8(ascii: "T"), to: &text)
-    return text.bytes
+    return text.withBytes { Array($0) }
   }
 
   private static func append(_ parts: tm, after separator: UInt8, to text: inout LogText) {

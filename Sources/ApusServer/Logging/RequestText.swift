@@ -48,9 +48,14 @@ struct RequestText {
 
   private mutating func readRequestLine(_ line: Range<Int>) {
     self.line = line
-    guard let first = bytes[line].firstIndex(of: 0x20), let last = bytes[line].lastIndex(of: 0x20),
-      line.lowerBound < first, first + 1 < last, last + 1 < line.upperBound
+    guard !line.isEmpty, let base = bytes.baseAddress,
+      let space = memchr(base + line.lowerBound, 0x20, line.count)
     else { return }
+    let first = UnsafeRawPointer(space) - base
+    // Versions are short, so that the last space is looked for from the end.
+    var last = line.upperBound - 1
+    while bytes[last] != 0x20 { last -= 1 }
+    guard line.lowerBound < first, first + 1 < last, last + 1 < line.upperBound else { return }
     method = line.lowerBound..<first
     target = first + 1..<last
     version = last + 1..<line.upperBound

@@ -73,8 +73,7 @@ enum Helper {
     socket.load(fromByteOffset: SimulatedKernel.isMultipathOffset, as: UInt8.self) != 0
   }
   static func ringOutput(_ ring: Pointer, _ data: Pointer, _ length: UInt64) -> Int64 {
-    kernel.events.append(Array(UnsafeRawBufferPointer(start: data, count: Int(length))))
-    return 0
+    kernel.send(Array(UnsafeRawBufferPointer(start: data, count: Int(length))), to: ring)
   }
   static func assignRequestSocket(
     _ context: MutablePointer, _ listener: MutablePointer, _ attributes: Pointer, _ size: Int32

@@ -25,8 +25,8 @@ public final class SimulatedKernel {
   public private(set) var handedOver: [RequestSocketAttributes] = []
   /// Where the last packet that was sent went: out of that interface, to the neighbour the routes name or not.
   public var redirection: (interfaceIndex: UInt32, isToNeighbour: Bool) = (0, false)
-  /// Events sent to the ring buffer.
-  public var events: [[UInt8]] = []
+  /// Events sent to ring buffers and not taken.
+  private var events: [UnsafeRawPointer: [[UInt8]]] = [:]
   /// Copies of packets sent while the program ran.
   public var sent: [[UInt8]] = []
   /// Socket references taken and not given back; 0 between packets.
@@ -75,6 +75,20 @@ public final class SimulatedKernel {
 
   /// Entries of a hash.
   public func count(_ map: UnsafeRawPointer) -> Int { simulated(map).values.count }
+
+  /// Takes the events sent to a ring buffer.
+  public func takeEvents(of ring: UnsafeRawPointer) -> [[UInt8]] { events.removeValue(forKey: ring) ?? [] }
+
+  /// A record has a header of 8 bytes and ends at a multiple of 8; the ring never fills up to its last byte
+  /// (kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve).
+  func send(_ event: [UInt8], to ring: UnsafeRawPointer) -> Int64 {
+    func room(_ event: [UInt8]) -> Int { (event.count + 8 + 7) & ~7 }
+    let taken = events[ring, default: []].reduce(0) { $0 + room($1) }
+    let size = Int(ring.load(as: MapDefinition.self).entries)
+    guard taken + room(event) < size else { return -11 }
+    events[ring, default: []].append(event)
+    return 0
+  }
 
   private func simulated(_ map: UnsafeRawPointer) -> SimulatedMap {
     if let known = maps[map] { return known }
