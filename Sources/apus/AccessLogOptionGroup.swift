@@ -7,7 +7,7 @@ struct AccessLogOptionGroup: ParsableArguments {
     name: .customLong("access-log"),
     help: ArgumentHelp(
       "Log requests to this file; '-' is standard output.",
-      discussion: "It is appended to, and opened anew on SIGHUP.", valueName: "path"), completion: .file())
+      discussion: "It is appended to, and opened anew on SIGUSR1 or SIGHUP.", valueName: "path"), completion: .file())
   var path: String?
 
   @Option(

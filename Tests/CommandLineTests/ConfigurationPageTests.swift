@@ -54,6 +54,7 @@ import Testing
         directory: /srv/blog
         redirects:
           - {from: /feed, to: /feed.xml, status: 308}
+    access-log: {path: /var/log/apus/access.log}
     limits:
       connections-per-client: 100
 

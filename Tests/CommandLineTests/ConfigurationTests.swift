@@ -141,6 +141,7 @@ private func complaint(_ text: String, environment: [String: String] = [:]) -> S
       "addr:port": "10.9.8.7:65", "auto, kernel or user": "user", "dir": "/x", "name": "eth7", "path": "/y",
       "url": "http://10.1.1.1/", "bytes": "2M", "/prefix/ or .extension": "/p/", "prefix": "10.0.0.0/9",
       "seconds": "7", "number": "9", "bits": "20",
+      "combined or json": "json",
     ]
     for setting in Setting.all {
       let form =

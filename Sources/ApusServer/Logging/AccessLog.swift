@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import ServiceLifecycle
 import Synchronization
+import UnixSignals
 
 /// The access log of both halves: who tells it something does not wait. A thread of its own takes what the kernel part
 /// has put into its ring and what the user half has put into a queue, and writes it in batches.
@@ -79,15 +80,19 @@ final class AccessLog: Service {
     options.format == .json ? AccessLogSwitch.hits | AccessLogSwitch.handovers : AccessLogSwitch.hits
   }
 
-  /// Opens the path anew, as programs that rotate logs expect on SIGHUP.
+  /// Opens the path anew, for programs that rotate logs.
   func reopen() {
     mustReopen.store(true, ordering: .releasing)
     wake()
   }
 
-  /// Until a graceful shutdown; then the rest is written.
+  /// Until a graceful shutdown; then the rest is written. SIGUSR1 opens the log anew and does nothing else, as it does
+  /// with nginx; SIGHUP is for the whole daemon.
   func run() async throws {
-    try? await gracefulShutdown()
+    let signals = await UnixSignalsSequence(trapping: .sigusr1)
+    await cancelWhenGracefulShutdown {
+      for await _ in signals { self.reopen() }
+    }
     stop()
   }
 

@@ -120,7 +120,7 @@ extension Setting {
   private static let accessLog: [Setting] = [
     Setting(
       "access-log.path", flag: "access-log", .one("path"),
-      "Where requests are logged; `-` is standard output. SIGHUP opens the file anew.", preset: "nowhere",
+      "Where requests are logged; `-` is standard output. SIGUSR1 opens the file anew.", preset: "nowhere",
       isReloadable: false, isPath: true
     ) { $1.accessLogPath = $0[0] },
     Setting(
