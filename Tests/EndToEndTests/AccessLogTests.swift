@@ -153,13 +153,13 @@ extension EndToEnd {
         let told = objects.filter { $0["kind"] as? String == "lost" }.reduce(0) { $0 + ($1["lines"] as? Int ?? 0) }
         #expect(told == lost && report.accessLog?.lostInWriting == 0 && report.accessLog?.lostInQueue == 0)
         let answers = objects.filter { $0["kind"] as? String == "request" && $0["userAgent"] as? String == "wrk" }
-        // What was under way when wrk stopped was answered and is not in its count.
-        #expect(
-          (sent...sent + connections).contains(answers.count + lost), "\(answers.count), \(lost) lost, \(sent) sent")
-        #expect(objects.count { $0["half"] as? String == "kernel" } + lost == report.hits && report.hits > 1000)
+        // What was under way when wrk stopped was answered and is not in its count; a lost line may be a hand-over's.
+        let answered = sent...sent + connections + report.handovers
+        #expect(answered.contains(answers.count + lost), "\(answers.count) lines, \(lost) lost, \(sent) sent")
+        let ofKernel = objects.count { $0["half"] as? String == "kernel" || $0["kind"] as? String == "handover" }
+        #expect(ofKernel + lost == report.hits + report.handovers && report.hits > 1000)
         // Reloading hands connections over; to open the log anew does not.
         if signal == SIGUSR1 { #expect(answers.allSatisfy { $0["half"] as? String == "kernel" }) }
-        #expect(report.accessLog?.lines == objects.count)
       }
     }
 
