@@ -71,9 +71,10 @@ public enum Attach {
     accessLog?.start(kernel: kernel.part)
     try kernel.start()
     admin.start()
+    let signals = await DaemonSignals(daemon, reloads: accessLog == nil)
     Serve.announce(readyLine(options, interfaces: kernel.attachment.interfaces))
     Serve.announce(semanticsLine(options))
-    try await Serve.keepRunning(halves, daemon, reloads: accessLog == nil, logger: logger)
+    try await Serve.keepRunning(halves, signals, logger: logger)
   }
 
   static func readyLine(_ options: AttachOptions, interfaces: [String]) -> String {

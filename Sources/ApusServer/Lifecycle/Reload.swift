@@ -1,6 +1,4 @@
 import Logging
-import ServiceLifecycle
-import UnixSignals
 
 extension Daemon {
   /// Takes the options as they are now. Either all of them hold when it returns, for the next request of every
@@ -37,27 +35,5 @@ extension ServeOptions {
       ("access-log", accessLog == other.accessLog),
       ("limits.connections", server.connectionsMax == other.server.connectionsMax),
     ].filter { !$0.1 }.map(\.0)
-  }
-}
-
-/// SIGHUP: opens the access log anew, and takes the options as they are now, as `apus reload` does; what is wrong with
-/// them is said in the log.
-struct HangUpSignal: Service {
-  let daemon: Daemon
-  let reloads: Bool
-
-  func run() async throws {
-    let signals = await UnixSignalsSequence(trapping: .sighup)
-    await cancelWhenGracefulShutdown {
-      for await _ in signals {
-        daemon.halves.accessLog?.reopen()
-        guard reloads else { continue }
-        do {
-          try daemon.reload()
-        } catch {
-          daemon.logger.error("not reloaded: \(error)")
-        }
-      }
-    }
   }
 }

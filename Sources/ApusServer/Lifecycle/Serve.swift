@@ -31,8 +31,9 @@ public enum Serve {
     }
     admin.start()
     defer { admin.stop() }
+    let signals = await DaemonSignals(daemon, reloads: true)
     announce(daemon.readyLine)
-    try await keepRunning(halves, daemon, logger: logger)
+    try await keepRunning(halves, signals, logger: logger)
   }
 
   /// Both halves, answering.
@@ -55,12 +56,10 @@ public enum Serve {
 
   /// Until SIGTERM or SIGINT. Stopped from the last to the first: the kernel part hands over to the user half until it
   /// is detached, and the access log ends when nobody has anything to tell it.
-  ///
-  /// - Parameter reloads: whether SIGHUP is for the configuration as well.
-  static func keepRunning(_ halves: Halves, _ daemon: Daemon, reloads: Bool = true, logger: Logger) async throws {
+  static func keepRunning(_ halves: Halves, _ signals: DaemonSignals, logger: Logger) async throws {
     var services: [any Service] = []
     if let accessLog = halves.accessLog { services.append(accessLog) }
-    services += [HangUpSignal(daemon: daemon, reloads: reloads), halves.front.service]
+    services += [signals, halves.front.service]
     if let kernel = halves.kernel { services.append(kernel) }
     let group = ServiceGroup(
       configuration: .init(

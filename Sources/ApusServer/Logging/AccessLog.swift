@@ -4,7 +4,6 @@ import Glibc
 import Logging
 import ServiceLifecycle
 import Synchronization
-import UnixSignals
 
 /// The access log of both halves: who tells it something does not wait. A thread of its own takes what the kernel part
 /// has put into its ring and what the user half has put into a queue, and writes it in batches.
@@ -86,13 +85,9 @@ final class AccessLog: Service {
     wake()
   }
 
-  /// Until a graceful shutdown; then the rest is written. SIGUSR1 opens the log anew and does nothing else, as it does
-  /// with nginx; SIGHUP is for the whole daemon.
+  /// Until a graceful shutdown; then the rest is written.
   func run() async throws {
-    let signals = await UnixSignalsSequence(trapping: .sigusr1)
-    await cancelWhenGracefulShutdown {
-      for await _ in signals { self.reopen() }
-    }
+    try? await gracefulShutdown()
     stop()
   }
 
