@@ -8,7 +8,8 @@ import Testing
 @Suite struct AdminStatusTests {
   private let full = ServerStatus(
     mode: .kernel, reason: "why", interfaces: ["lo"], listen: ["127.0.0.1:8080"], directory: "/srv/www",
-    backend: "127.0.0.1:81", uptime_s: 1, server: UserServerStatus(connections: 1, requests: 2))
+    backend: "127.0.0.1:81", uptime_s: 1, server: UserServerStatus(connections: 1, requests: 2),
+    accessLog: AccessLogStatus(path: "-", format: "json", lines: 9, lostInKernel: 1, lostInQueue: 2, lostInWriting: 3))
 
   private enum JSON: Decodable, Equatable {
     case object([String: JSON])
@@ -45,11 +46,13 @@ import Testing
     let json = try json(full)
     #expect(
       json.keys == [
-        "backend", "cache", "directory", "interfaces", "kernel", "listen", "mode", "reason", "server", "uptime_s",
+        "accessLog", "backend", "cache", "directory", "interfaces", "kernel", "listen", "mode", "reason", "server",
+        "uptime_s",
       ])
     #expect(
       json["kernel"]?.keys == [
-        "acknowledgements", "challenges", "connections", "drops", "finishes", "handovers", "handshakes", "hits",
+        "accessEventsLost", "acknowledgements", "challenges", "connections", "drops", "finishes", "handovers",
+        "handshakes", "hits",
         "leftForRoute", "leftToKernel", "missEvents", "missEventsLost", "missEventsSuppressed", "notModified", "resets",
         "retransmissions", "segments",
       ])
@@ -58,6 +61,9 @@ import Testing
         "budget", "bytes", "bytesUsed", "evictions", "insertions", "invalidations", "objects", "refusals",
       ])
     #expect(json["server"]?.keys == ["connections", "requests"])
+    #expect(
+      json["accessLog"]?.keys == ["format", "lines", "lostInKernel", "lostInQueue", "lostInWriting", "path"])
+    #expect(full.accessLog?.lost == 6)
     #expect(json["mode"] == .text("kernel"))
     #expect(json["interfaces"] == .array([.text("lo")]))
   }

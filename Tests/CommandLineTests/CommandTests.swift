@@ -145,6 +145,17 @@ import Testing
     #expect(!lines.contains("kernel half"))
   }
 
+  @Test func `an access log says where it is, and what of it is lost, and where`() {
+    #expect(!lines { _ in }.contains("access log"))
+    let whole = lines { $0.accessLog = AccessLogStatus(path: "-", format: "json", lines: 9) }
+    for line in ["access log", "file standard output", "lines 9", "lost 0"] { #expect(whole.contains(line)) }
+    let lossy = lines {
+      $0.accessLog = AccessLogStatus(path: "/a.log", format: "json", lines: 9, lostInKernel: 5, lostInWriting: 2)
+    }
+    for line in ["file /a.log", "lost 7", "  in the kernel half 5", "  in writing 2"] { #expect(lossy.contains(line)) }
+    #expect(!lossy.contains { $0.hasPrefix("  in the queue") })
+  }
+
   @Test(arguments: [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (86_399, "23 h 59 min"), (180_000, "2 d 2 h")])
   func `durations`(seconds: Int, text: String) {
     #expect(StatusText.duration(seconds) == text)

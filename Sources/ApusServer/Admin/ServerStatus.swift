@@ -72,6 +72,8 @@ public struct KernelStatus: Codable, Sendable, Equatable {
   public var leftForRoute = 0
   /// Sent for responses of several segments.
   public var segments = 0
+  /// Lines of the access log there was no room for in its ring.
+  public var accessEventsLost = 0
 
   /// Names of the drops that are the normal course of things: bare acknowledgements end in the kernel part, and nobody
   /// sends them again.
@@ -108,6 +110,7 @@ public struct KernelStatus: Codable, Sendable, Equatable {
     leftToKernel = count(.leftToKernel)
     segments = count(.segments)
     leftForRoute = count(.leftForRoute)
+    accessEventsLost = count(.accessEventsLost)
   }
 }
 
