@@ -1,11 +1,11 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own, so that whoever uses Apus does not build its benchmark. TestSupport, CTestSupport
-// and CBPF are symbolic links to the folders of Apus's package: the same namespaces and servers, without the part that
-// needs Testing.
+// A package of its own, so that whoever uses Apus does not build its benchmarks. Several targets are symbolic links to
+// folders of Apus's package: the same namespaces, servers and packets as its tests have, without the part that needs
+// Testing, and the request parser, to be timed on the host.
 let package = Package(
-  name: "apus-benchmark",
+  name: "apus-bench",
   platforms: [.macOS(.v15)],
   products: [
     // To be preloaded into a server under test.
@@ -18,12 +18,22 @@ let package = Package(
     .target(name: "CBPF"),
     .target(name: "CTestSupport"),
     .target(name: "TestSupport", dependencies: ["CBPF", "CTestSupport"], exclude: ["Testing"]),
+    .target(name: "KernelTestSupport"),
+    .target(name: "Wire", exclude: ["Kernel"]),
+    .target(name: "Contract"),
+    .target(name: "HTTPHead", dependencies: ["Wire", "Contract"]),
+
+    // What needs neither root nor a network: statistics, what clients print, reports and charts.
+    .target(name: "Measuring"),
+    .testTarget(name: "MeasuringTests", dependencies: ["Measuring"]),
     .executableTarget(
-      name: "apus-benchmark",
+      name: "apus-bench",
       dependencies: [
-        "TestSupport",
+        "CBPF", "HTTPHead", "KernelTestSupport", "Measuring", "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
+      ],
+      resources: [.copy("Configuration")]),
+
     .target(name: "CFaults"),
     .target(name: "ClockShift"),
     .executableTarget(

@@ -1,0 +1,36 @@
+/// What a load generator says of one run.
+public struct ClientFigures: Equatable, Sendable {
+  /// Requests answered.
+  public var requests: Int
+  /// Of the client's own clock.
+  public var duration_s: Double
+  /// Answers that were missing, late, not 2xx, or of another length than the first.
+  public var errors: Int
+  /// From the request to the end of its answer; `nil` where the client does not say.
+  public var p50_us: Double?
+  public var p99_us: Double?
+  /// Requests sent, where the client sends at a rate of its own.
+  public var offered: Int?
+
+  public init(
+    requests: Int, duration_s: Double, errors: Int, p50_us: Double? = nil, p99_us: Double? = nil, offered: Int? = nil
+  ) {
+    self.requests = requests
+    self.duration_s = duration_s
+    self.errors = errors
+    self.p50_us = p50_us
+    self.p99_us = p99_us
+    self.offered = offered
+  }
+
+  public var requestsPerSecond: Double { duration_s > 0 ? Double(requests) / duration_s : 0 }
+}
+
+/// A client printed something else than it should.
+public struct UnreadableOutput: Error, CustomStringConvertible {
+  public let description: String
+
+  init(_ client: String, misses field: String, _ output: String) {
+    description = "\(client) does not say its \(field):\n\(output)"
+  }
+}

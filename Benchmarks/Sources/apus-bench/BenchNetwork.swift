@@ -1,0 +1,59 @@
+import Foundation
+import TestSupport
+
+/// The network a server is measured in: two namespaces and veth between them, with the limits the report's 5.1.3 warns
+/// of out of the way.
+enum BenchNetwork {
+  /// - Parameter link_Mbps: the rate both ends are held to; `nil` for as fast as the machine is.
+  static func with<Result>(
+    _ cpus: CPUs, link_Mbps: Int? = nil, _ body: (TestNetwork) throws -> Result
+  ) throws -> Result {
+    try TestNetwork.withVeth { network in
+      // Where clients close first their ports are in TIME-WAIT for a minute: many ports, and those used again that
+      // timestamps make safe to use again (RFC 6191).
+      try network.client.set("ipv4/ip_local_port_range", to: "'1024 65535'")
+      try network.client.set("ipv4/tcp_tw_reuse", to: "1")
+      // The report's table 6: what listen(2) may ask for, and what may wait for the end of a handshake.
+      for namespace in [network.server, network.client] { try namespace.set("core/somaxconn", to: "65535") }
+      try network.server.set("ipv4/tcp_max_syn_backlog", to: "65535")
+      try cpus.steer(network)
+      if let link_Mbps { try hold(network, to: link_Mbps) }
+      return try body(network)
+    }
+  }
+
+  /// tc-tbf(8): a bucket at each end. It must hold what is sent in a tick of the timer, and is better no smaller than
+  /// one large segment (64 KB), which would be split.
+  private static func hold(_ network: TestNetwork, to rate_Mbps: Int) throws {
+    let burst_bytes = max(65_536, rate_Mbps * 1_000_000 / 8 / 250)
+    for namespace in [network.server, network.client] {
+      try namespace.run(
+        [
+          "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "\(rate_Mbps)mbit", "burst", "\(burst_bytes)",
+          "latency", "50ms",
+        ]
+      ).orThrow()
+    }
+  }
+
+  /// As many open files as the administrator allows, for this process and those it starts.
+  ///
+  /// - Returns: how many that is.
+  static func raiseDescriptorLimit() -> Int {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return Int(limit.rlim_cur)
+  }
+
+  /// Packets the CPUs' backlog queues had no room for, since the machine was started (the second column of
+  /// /proc/net/softnet_stat; net.core.netdev_max_backlog is the queue's length).
+  static func backlogDrops() throws -> Int {
+    let text = try String(contentsOfFile: "/proc/net/softnet_stat", encoding: .utf8)
+    return text.split(separator: "\n").compactMap { line in
+      let columns = line.split(separator: " ")
+      return columns.count > 1 ? Int(columns[1], radix: 16) : nil
+    }.reduce(0, +)
+  }
+}

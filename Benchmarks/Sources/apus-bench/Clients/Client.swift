@@ -1,0 +1,128 @@
+import Foundation
+import Measuring
+import TestSupport
+
+/// What is asked of a server, for a while.
+struct Load {
+  /// The server's address as the client sees it, and its port.
+  var authority: String
+  /// At least one; where there are several they are asked for one after the other.
+  var targets: [String]
+  var connections: Int
+  var keepsAlive: Bool
+  var duration_s: Double
+  /// Requests per second all connections together send, whatever the server does; `nil` for one after the other.
+  var rate: Double?
+  /// A connection that answers later than this has failed.
+  var timeout_s = 10.0
+
+  var url: String { "http://\(authority)\(targets[0])" }
+}
+
+/// A load generator.
+protocol Client: Sendable {
+  var id: String { get }
+  var need: Need { get }
+
+  /// Loads a server from the client's namespace.
+  ///
+  /// - Parameter prefix: pins it to its CPU.
+  func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures
+}
+
+enum Clients {
+  static let wrk: any Client = Wrk()
+  static let ab: any Client = ApacheBench()
+  static let h2load: any Client = H2Load()
+  static let httperf: any Client = Httperf()
+}
+
+extension Client {
+  /// - Returns: what the client printed.
+  fileprivate func output(
+    _ command: [String], _ load: Load, _ namespace: NetworkNamespace, _ prefix: [String]
+  ) throws -> String {
+    try namespace.run(prefix + command, timeout_s: load.duration_s + 60).orThrow().output
+  }
+}
+
+/// wrk: many connections, a single thread, requests as fast as answers come.
+struct Wrk: Client {
+  let id = "wrk"
+  let need = Need(command: "wrk", package: "wrk")
+
+  func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures {
+    var command = ["wrk", "-t1", "-c\(load.connections)", "-d\(wholeSeconds(load))s", "--latency"]
+    command += ["--timeout", "\(Int(load.timeout_s))s"]
+    if !load.keepsAlive { command += ["-H", "Connection: close"] }
+    return try ClientOutput.wrk(output(command + [load.url], load, namespace, prefix))
+  }
+}
+
+/// ab, which speaks HTTP/1.0.
+struct ApacheBench: Client {
+  let id = "ab"
+  let need = Need(command: "ab", package: "apache2-utils")
+
+  /// More than any server here answers in a second.
+  private static let requestsPerSecondMax = 200_000.0
+
+  func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures {
+    let directory = try ScratchDirectory("ab")
+    let percentiles = directory.path(of: "percentiles")
+    // -t sets -n, so -n comes after it. ab keeps a record of every request it may send, so the limit is not just any
+    // large number.
+    let limit = Int(Self.requestsPerSecondMax * load.duration_s)
+    var command = ["ab", "-q", "-t", wholeSeconds(load), "-n", "\(limit)", "-c", "\(load.connections)"]
+    command += ["-s", "\(Int(load.timeout_s))", "-e", percentiles]
+    if load.keepsAlive { command.append("-k") }
+    let text = try output(command + [load.url], load, namespace, prefix)
+    let table = (try? String(contentsOfFile: percentiles, encoding: .utf8)) ?? ""
+    return try ClientOutput.ab(text, percentiles: table)
+  }
+}
+
+/// h2load, speaking HTTP/1.1: lists of targets, and rates that do not depend on the server.
+struct H2Load: Client {
+  let id = "h2load"
+  let need = Need(command: "h2load", package: "nghttp2-client")
+
+  func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures {
+    let directory = try ScratchDirectory("h2load")
+    let log = directory.path(of: "log")
+    let list = load.targets.map { "http://\(load.authority)\($0)\n" }.joined()
+    try directory.write(list.utf8, to: "targets")
+    var command = ["h2load", "--h1", "-t1", "-c\(load.connections)", "-D", wholeSeconds(load)]
+    command += ["-N", "\(Int(load.timeout_s))s", "-i", directory.path(of: "targets")]
+    if !load.keepsAlive { command += ["-H", "Connection: close"] }
+    // Writing a line for each request costs the client: only where the times are what is asked for.
+    if let rate = load.rate {
+      command += ["--rps", "\(max(1, Int(rate / Double(load.connections))))", "--log-file", log]
+    }
+    let text = try output(command, load, namespace, prefix)
+    let times = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+    return try ClientOutput.h2load(text, log: times, duration_s: load.duration_s.rounded(.up))
+  }
+}
+
+/// httperf, the report's own: a connection for each request, at a rate that does not depend on the server.
+struct Httperf: Client {
+  let id = "httperf"
+  let need = Need(command: "httperf", package: "httperf")
+
+  func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures {
+    guard let rate = load.rate, let colon = load.authority.lastIndex(of: ":") else {
+      throw SupportError("httperf needs a rate and a port")
+    }
+    let command = [
+      "httperf", "--server", String(load.authority[..<colon]),
+      "--port", String(load.authority[load.authority.index(after: colon)...]),
+      "--uri", load.targets[0], "--rate", "\(Int(rate))", "--num-conns", "\(max(1, Int(rate * load.duration_s)))",
+      "--num-calls", "1", "--timeout", "\(load.timeout_s)", "--add-header", "Connection: close\\n",
+    ]
+    return try ClientOutput.httperf(output(command, load, namespace, prefix))
+  }
+}
+
+/// Clients take whole seconds.
+private func wholeSeconds(_ load: Load) -> String { "\(max(1, Int(load.duration_s.rounded(.up))))" }

@@ -1,0 +1,110 @@
+import Foundation
+import TestSupport
+
+/// Apus in one of the ways it is used.
+struct ApusPeer: Peer {
+  enum Form: String {
+    /// Serves the directory itself; what the kernel part cannot answer its own user half does.
+    case kernel = "apus"
+    case user = "apus-user"
+    /// Attached to an nginx that listens already, whose files it watches.
+    case attached = "apus-attach"
+    /// Before an nginx, in whose accept queue every request arrives: all are misses.
+    case misses = "apus-miss"
+    /// In user mode before an nginx: bytes are copied from socket to socket.
+    case copying = "apus-copy"
+  }
+
+  var form: Form
+  /// Further ones of `apus serve`.
+  var arguments: [String] = []
+  var name: String?
+
+  /// Answers up to about this size come from the kernel part: ten segments of 1448 bytes, less the head.
+  static let kernelAnswer_bytes_max = 14_000
+
+  var id: String { name ?? form.rawValue }
+
+  var title: String {
+    let title =
+      switch form {
+      case .kernel: "Apus, kernel mode"
+      case .user: "Apus, user mode"
+      case .attached: "Apus attached to nginx"
+      case .misses: "nginx behind Apus, all misses"
+      case .copying: "nginx behind Apus in user mode (copies)"
+      }
+    return name == nil ? title : "\(title) \(arguments.joined(separator: " "))"
+  }
+
+  var needs: [Need] {
+    switch form {
+    case .kernel, .user: []
+    case .attached, .misses, .copying: ConfiguredPeer.nginx.needs
+    }
+  }
+
+  private static let backendPort: UInt16 = 8080
+
+  func start(at place: Place) throws -> any StartedPeer {
+    let network = place.network
+    let process: ApusProcess
+    switch form {
+    case .kernel, .user:
+      process = try ApusProcess(
+        in: network, root: place.root, mode: form == .user ? "user" : "kernel", arguments: arguments,
+        commandPrefix: place.cpus.serverPrefix, binary: place.apus)
+    case .attached:
+      _ = try ConfiguredPeer.nginx.start(at: place)
+      process = try ApusProcess(
+        in: network, attachedTo: 80, arguments: ["--root", place.root] + arguments, binary: place.apus)
+      try place.cpus.pinToServer(process.process.pid)
+    case .misses, .copying:
+      _ = try ConfiguredPeer.nginx("backend", "nginx", port: Self.backendPort).start(at: place)
+      process = try ApusProcess(
+        in: network, root: place.root, mode: form == .copying ? "user" : "kernel", backendPort: Self.backendPort,
+        arguments: arguments, commandPrefix: place.cpus.serverPrefix, binary: place.apus)
+    }
+    return StartedApus(self, process, network)
+  }
+}
+
+final class StartedApus: StartedPeer {
+  private let peer: ApusPeer
+  private let process: ApusProcess
+  private let network: TestNetwork
+
+  init(_ peer: ApusPeer, _ process: ApusProcess, _ network: TestNetwork) {
+    self.peer = peer
+    self.process = process
+    self.network = network
+  }
+
+  private var answersInKernel: Bool { peer.form == .kernel || peer.form == .attached }
+
+  func warm(_ targets: [(target: String, size: Int)]) throws {
+    guard answersInKernel else { return }
+    try process.warm(targets.filter { $0.size <= ApusPeer.kernelAnswer_bytes_max }.map(\.target), over: network)
+  }
+
+  func counters() throws -> StatusReport? { try process.status() }
+
+  func check(from before: StatusReport?, to after: StatusReport?, requests: Int, sizes: [Int]) throws {
+    guard let before, let after else { return }
+    let hits = after.hits - before.hits
+    let expected = sizes.isEmpty ? 0 : sizes.count { $0 <= ApusPeer.kernelAnswer_bytes_max }
+    let isRight =
+      switch peer.form {
+      // Of a mix, its share; some may still be on their way when the client counts.
+      case .kernel, .attached: Double(hits) >= 0.98 * Double(requests) * Double(expected) / Double(max(sizes.count, 1))
+      case .misses: hits == 0 && after.handovers > before.handovers
+      case .user, .copying: after.mode == "user"
+      }
+    guard isRight else {
+      throw SupportError(
+        "\(peer.id): \(requests) requests, but \(hits) hits; \(after.changes(since: before))")
+    }
+  }
+
+  var kernelPartHolder: pid_t? { process.process.pid }
+}

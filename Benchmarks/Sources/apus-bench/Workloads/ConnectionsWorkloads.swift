@@ -1,0 +1,79 @@
+import Foundation
+import Measuring
+import TestSupport
+
+/// Many connections that all ask.
+struct SimultaneousWorkload: Workload {
+  let id = "connections"
+  let title = "Many connections at a time, 1 KB, connections kept"
+  let needs = [Clients.wrk.need]
+
+  static let size = 1024
+
+  static func counts(_ settings: Bench.Settings) -> [Int] {
+    settings.isQuick ? [1, 100, 1000] : [1, 10, 100, 1000, 10_000]
+  }
+
+  func count(_ settings: Bench.Settings) -> Int {
+    settings.peers.count * Self.counts(settings).count * settings.repetitions
+  }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    try bench.withServers(settings.peers, sizes: [Self.size]) { servers in
+      for count in Self.counts(settings) {
+        try bench.compare(
+          servers.filter { $0.peer.id != "apus-miss" }, workload: id, variant: "\(count) connections", size: Self.size
+        ) {
+          .init($0, Clients.wrk, size: Self.size, connections: count, duration_s: settings.duration_s)
+        }
+      }
+    }
+  }
+}
+
+/// Many connections that have asked once and then rest, while a few others ask: the report says that one should not
+/// forget that even idle connections could impose a load.
+struct IdleWorkload: Workload {
+  let id = "idle"
+  let title = "Idle connections beside 32 that ask for 1 KB"
+  let needs = [Clients.wrk.need]
+
+  private static func counts(_ settings: Bench.Settings) -> [Int] {
+    settings.isQuick ? [0, 1000] : [0, 1, 100, 1000, 10_000]
+  }
+
+  private func peers(_ settings: Bench.Settings) -> [any Peer] { settings.peers.filter { $0.id != "apus-miss" } }
+
+  func count(_ settings: Bench.Settings) -> Int {
+    peers(settings).count * Self.counts(settings).count * settings.repetitions
+  }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    let size = SimultaneousWorkload.size
+    for count in Self.counts(settings) {
+      try bench.withServers(peers(settings), sizes: [size]) { servers in
+        var idle: [String: [RawClient]] = [:]
+        for server in servers { idle[server.peer.id] = try rest(count, at: server, size) }
+        try bench.compare(servers, workload: id, variant: "\(count) idle", size: size) {
+          .init($0, Clients.wrk, size: size, duration_s: settings.duration_s)
+        }
+        // Each that was asked of is still there.
+        for server in servers {
+          for client in idle[server.peer.id]!.prefix(100) where try client.get(Site.target(size)).status != 200 {
+            bench.refuse("\(server.peer.id): an idle connection is no longer served")
+          }
+        }
+      }
+    }
+  }
+
+  private func rest(_ count: Int, at server: RunningServer, _ size: Int) throws -> [RawClient] {
+    try (0..<count).map { _ in
+      let client = try RawClient(server.network)
+      _ = try client.get(Site.target(size))
+      return client
+    }
+  }
+}

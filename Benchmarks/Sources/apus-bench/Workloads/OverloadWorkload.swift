@@ -1,0 +1,94 @@
+import Foundation
+import Measuring
+import TestSupport
+
+/// More is asked than can be answered: does the server still answer what it can, and do others on its CPU still run, or
+/// is it the receive livelock the report's 5.1.1 warns of?
+struct OverloadWorkload: Workload {
+  let id = "overload"
+  let title = "Offered load up to four times the capacity, 1 KB, a connection for each request"
+  let needs = [Clients.httperf.need, Clients.ab.need]
+
+  private static let size = 1024
+  /// Of the capacity.
+  private static let loads = [0.5, 1, 2, 4]
+  /// httperf waits with select(2), which knows 1024 descriptors: more than so many seconds it cannot wait for at rates
+  /// like these.
+  private static let timeout_s = 1.0
+
+  private func peers(_ settings: Bench.Settings) -> [any Peer] { settings.peers.filter { $0.id != "apus-miss" } }
+
+  func count(_ settings: Bench.Settings) -> Int {
+    peers(settings).count * Self.loads.count * settings.repetitions
+  }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    try bench.withServers(peers(settings), sizes: [Self.size]) { servers in
+      var capacities: [String: Double] = [:]
+      for server in servers { capacities[server.peer.id] = try capacity(of: server, bench) }
+      for multiple in Self.loads {
+        try bench.compare(
+          servers, workload: id, variant: "\(multiple)x capacity", size: Self.size, warmUp: false,
+          measure: { try besideStranger($0, $1, bench) },
+          { server in
+            var measurement = Bench.Measurement(
+              server, Clients.httperf, size: Self.size, keepsAlive: false, duration_s: settings.duration_s)
+            measurement.load.rate = multiple * capacities[server.peer.id]!
+            measurement.load.timeout_s = Self.timeout_s
+            measurement.expectsErrors = true
+            return measurement
+          })
+      }
+    }
+    bench.remark(
+      "overload: beside the server an ordinary process runs on its CPU without end; `strangerShare` is the part of the "
+        + "CPU it got, `offeredPerSecond` what httperf managed to send. A client with one CPU cannot offer four times "
+        + "what a kernel-mode server answers with one.")
+  }
+
+  /// Requests per second with the stranger beside it, each client asking when it is answered.
+  private func capacity(of server: RunningServer, _ bench: Bench) throws -> Double {
+    var measurement = Bench.Measurement(server, Clients.ab, size: Self.size, keepsAlive: false, duration_s: 1)
+    measurement.expectsErrors = true
+    return try besideStranger(server, measurement, bench).client.requestsPerSecond
+  }
+
+  private func besideStranger(_ server: RunningServer, _ measurement: Bench.Measurement, _ bench: Bench) throws -> Run {
+    let stranger = try RunningProcess(bench.cpus.pinnedToServer(["sh", "-c", "while :; do :; done"]))
+    defer { stranger.kill() }
+    let start = try ProcessTime(of: stranger.pid)
+    let serverStart = try bench.cpus.time(of: bench.cpus.server)
+    let clientStart = try bench.cpus.time(of: bench.cpus.client)
+    let figures = try measurement.client.run(
+      measurement.load, from: server.network.client, prefix: bench.cpus.clientPrefix)
+    var run = Run(
+      client: figures, serverBusy_s: 0,
+      serverBusyShare: try bench.cpus.time(of: bench.cpus.server).busyShare(since: serverStart),
+      clientBusyShare: try bench.cpus.time(of: bench.cpus.client).busyShare(since: clientStart))
+    run.ownsServerCPU = false
+    run.extras["strangerShare"] = try ProcessTime(of: stranger.pid).share(since: start)
+    run.extras["offeredPerSecond"] = Double(figures.offered ?? figures.requests) / figures.duration_s
+    return run
+  }
+}
+
+/// CPU time a process has had.
+struct ProcessTime {
+  let wall_s: Double
+  let cpu_s: Double
+
+  init(of pid: pid_t) throws {
+    let text = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+    // proc_pid_stat(5): the name in parentheses may hold anything; utime and stime are the 14th and 15th field.
+    guard let end = text.lastIndex(of: ")") else { throw SupportError("/proc/\(pid)/stat: \(text)") }
+    let fields = text[text.index(after: end)...].split(separator: " ")
+    guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
+      throw SupportError("/proc/\(pid)/stat: \(text)")
+    }
+    cpu_s = (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    wall_s = monotonicSeconds()
+  }
+
+  func share(since start: ProcessTime) -> Double { (cpu_s - start.cpu_s) / (wall_s - start.wall_s) }
+}

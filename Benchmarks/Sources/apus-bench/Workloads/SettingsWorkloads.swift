@@ -1,0 +1,109 @@
+import Measuring
+import TestSupport
+
+/// What it costs when the kernel part has no answer: the methods of the report's 4.1.3 that exist here.
+struct HandoverWorkload: Workload {
+  let id = "handover"
+  let title = "Every request is a miss: what the way to the server behind costs, 1 KB"
+  let needs = [Clients.wrk.need, Clients.ab.need]
+
+  private static let size = 1024
+  /// A query is no business of the kernel part, and none of a server of files either.
+  private static let suffix = "?miss"
+  private static let peers: [any Peer] = [
+    ConfiguredPeer.nginx, ApusPeer(form: .misses), ApusPeer(form: .copying),
+  ]
+
+  func count(_ settings: Bench.Settings) -> Int { 2 * Self.peers.count * settings.repetitions }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    try bench.withServers(Self.peers, sizes: [Self.size], suffix: Self.suffix) { servers in
+      for (variant, client, keepsAlive) in [
+        ("connections kept", Clients.wrk, true), ("a connection for each request", Clients.ab, false),
+      ] {
+        try bench.compare(servers, workload: id, variant: variant, size: Self.size) {
+          .init(
+            $0, client, size: Self.size, keepsAlive: keepsAlive, duration_s: settings.duration_s, suffix: Self.suffix)
+        }
+      }
+    }
+    bench.remark(
+      "handover: `apus-miss` is the accept queue (the report's \"Linux way\"), `apus-copy` the copy from socket to "
+        + "socket, by Apus in user mode. Left out: HTTP redirection, for none of the clients follows one (it costs a "
+        + "second connection and request, which `close` has), and a copy inside the kernel by sockmap, which no server "
+        + "in Debian offers.")
+  }
+}
+
+/// The head and the first bytes of the file in one segment, or not (the report's 4.1.1).
+struct OnePacketWorkload: Workload {
+  let id = "onepacket"
+  let title = "Head and file in one packet, and not, 1 KB, connections kept"
+  let needs = [Clients.wrk.need]
+
+  private static let size = 1024
+  private static let peers: [any Peer] = [
+    ConfiguredPeer.nginx, ConfiguredPeer.nginx("nginx-two-packets", "nginx, tcp_nopush off", ["nopush": "off"]),
+  ]
+
+  func count(_ settings: Bench.Settings) -> Int { Self.peers.count * settings.repetitions }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    try bench.withServers(Self.peers, sizes: [Self.size]) { servers in
+      try bench.compare(servers, workload: id, size: Self.size) {
+        .init($0, Clients.wrk, size: Self.size, duration_s: settings.duration_s)
+      }
+    }
+    bench.remark(
+      "onepacket: only nginx has a setting for it (tcp_nopush, with sendfile). Apus's kernel part has one packet and no "
+        + "other way.")
+  }
+}
+
+/// With a log of accesses and without.
+struct LoggingWorkload: Workload {
+  let id = "logging"
+  let title = "A log of accesses, and none, 1 KB, connections kept"
+  let needs = [Clients.wrk.need]
+
+  private static let size = 1024
+
+  /// - Parameter log: where apus would write, if this apus has `--access-log`.
+  private func peers(_ settings: Bench.Settings, log: String) throws -> [any Peer] {
+    var peers: [any Peer] = [
+      ConfiguredPeer.nginx,
+      ConfiguredPeer.nginx(
+        "nginx-log", "nginx, access_log",
+        ["access_log": "{{directory}}/access.log combined buffer=64k flush=1s"]),
+      ApusPeer(form: .kernel),
+    ]
+    if try Self.canLog(settings.apus) {
+      peers.append(ApusPeer(form: .kernel, arguments: ["--access-log", log], name: "apus-log"))
+    }
+    return peers
+  }
+
+  private static func canLog(_ apus: String) throws -> Bool {
+    try CommandResult.run([apus, "serve", "--help"]).output.contains("--access-log")
+  }
+
+  func count(_ settings: Bench.Settings) -> Int {
+    ((try? peers(settings, log: "").count) ?? 0) * settings.repetitions
+  }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    let directory = try ScratchDirectory("log")
+    let peers = try peers(settings, log: directory.path(of: "access.log"))
+    try bench.withServers(peers, sizes: [Self.size]) { servers in
+      try bench.compare(servers, workload: id, size: Self.size) {
+        .init($0, Clients.wrk, size: Self.size, duration_s: settings.duration_s)
+      }
+    }
+    if !peers.contains(where: { $0.id == "apus-log" }) {
+      bench.remark("logging: this apus has no --access-log; its hits are counted, not logged.")
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import Measuring
+
+/// The report's main question: requests per second and throughput by size, with connections kept or one for each
+/// request.
+struct SizesWorkload: Workload {
+  var keepsAlive: Bool
+
+  var id: String { keepsAlive ? "keepalive" : "close" }
+  var title: String { keepsAlive ? "Connections are kept" : "A connection for each request" }
+  /// ab for connections: it speaks HTTP/1.0 as the report's clients did, and the server closes.
+  private var client: any Client { keepsAlive ? Clients.wrk : Clients.ab }
+  var needs: [Need] { [client.need] }
+
+  func count(_ settings: Bench.Settings) -> Int {
+    settings.peers.filter { $0.id != "apus-miss" }.count * settings.sizes.count * settings.repetitions
+  }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    // What is behind the kernel part has a workload of its own: `handover`.
+    let peers = settings.peers.filter { $0.id != "apus-miss" }
+    try bench.withServers(peers, sizes: settings.sizes) { servers in
+      for size in settings.sizes {
+        try bench.compare(servers, workload: id, size: size) {
+          .init($0, client, size: size, keepsAlive: keepsAlive, duration_s: settings.duration_s)
+        }
+      }
+    }
+  }
+}
+
+/// The same over links of 10, 100 and 1000 Mb/s, as the report's laboratory had them: where the link is the limit the
+/// CPU per request still tells servers apart.
+struct LinksWorkload: Workload {
+  let id = "links"
+  let title = "Over links of 10, 100 and 1000 Mb/s, connections kept"
+  let needs = [Clients.wrk.need, Need(command: "tc", package: "iproute2")]
+
+  private static let links_Mbps = [10, 100, 1000]
+  private static let peers = ["nginx", "apache", "lighttpd", "apus", "apus-user"]
+  /// The link makes runs alike; three are enough to see it.
+  private static let repetitions_max = 3
+
+  private func repetitions(_ settings: Bench.Settings) -> Int { min(settings.repetitions, Self.repetitions_max) }
+
+  func count(_ settings: Bench.Settings) -> Int {
+    Self.links_Mbps.count * settings.peers(Self.peers).count * settings.sizes.count * repetitions(settings)
+  }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    for link in Self.links_Mbps {
+      try bench.withServers(settings.peers(Self.peers), sizes: settings.sizes, link_Mbps: link) { servers in
+        for size in settings.sizes {
+          try bench.compare(
+            servers, workload: id, variant: "\(link) Mb/s", size: size, repetitions: repetitions(settings)
+          ) {
+            .init($0, Clients.wrk, size: size, duration_s: settings.duration_s)
+          }
+        }
+      }
+    }
+  }
+}
+
+/// The sizes SPEC found (the report's Table 5), connections kept.
+struct MixWorkload: Workload {
+  let id = "mix"
+  let title = "The mix of sizes of the report's Table 5, connections kept"
+  let needs = [Clients.h2load.need]
+
+  private func peers(_ settings: Bench.Settings) -> [any Peer] { settings.peers.filter { $0.id != "apus-miss" } }
+
+  func count(_ settings: Bench.Settings) -> Int { peers(settings).count * settings.repetitions }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    try bench.withServers(peers(settings), sizes: SizeMix.sizes) { servers in
+      try bench.compare(servers, workload: id, size: nil) { server in
+        var measurement = Bench.Measurement(server, Clients.h2load, size: 0, duration_s: settings.duration_s)
+        measurement.load.targets = SizeMix.requests.map(Site.target)
+        measurement.sizes = SizeMix.requests
+        return measurement
+      }
+    }
+  }
+}
