@@ -1,7 +1,8 @@
 /// The charts the report of 2005 has: by size a line per server, and what it could not show: CPU and percentiles.
 extension Report {
   public var charts: [Chart] {
-    bySize("keepalive", "connections kept") + bySize("close", "a connection for each request") + byLink + byConnections
+    bySize("keepalive", "connections kept") + bySize("close", "a connection for each request")
+      + bySize("serial", "one connection after the other") + byLink + byConnections
       + latencies
   }
 

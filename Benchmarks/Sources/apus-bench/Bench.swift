@@ -88,7 +88,8 @@ struct RunningServer {
   var started: any StartedPeer
   var network: TestNetwork
 
-  var authority: String { "\(network.serverAddress):80" }
+  /// Without the port, which is HTTP's own: so all clients send the same Host.
+  var authority: String { network.serverAddress }
 }
 
 extension Bench {

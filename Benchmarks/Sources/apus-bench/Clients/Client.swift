@@ -4,7 +4,7 @@ import TestSupport
 
 /// What is asked of a server, for a while.
 struct Load {
-  /// The server's address as the client sees it, and its port.
+  /// The server's address as the client sees it; its port is 80.
   var authority: String
   /// At least one; where there are several they are asked for one after the other.
   var targets: [String]
@@ -13,6 +13,8 @@ struct Load {
   var duration_s: Double
   /// Requests per second all connections together send, whatever the server does; `nil` for one after the other.
   var rate: Double?
+  /// Whether the times of single requests are wanted, which cost h2load a line in a file each.
+  var wantsTimes = false
   /// A connection that answers later than this has failed.
   var timeout_s = 10.0
 
@@ -95,32 +97,32 @@ struct H2Load: Client {
     var command = ["h2load", "--h1", "-t1", "-c\(load.connections)", "-D", wholeSeconds(load)]
     command += ["-N", "\(Int(load.timeout_s))s", "-i", directory.path(of: "targets")]
     if !load.keepsAlive { command += ["-H", "Connection: close"] }
-    // Writing a line for each request costs the client: only where the times are what is asked for.
-    if let rate = load.rate {
-      command += ["--rps", "\(max(1, Int(rate / Double(load.connections))))", "--log-file", log]
-    }
+    if let rate = load.rate { command += ["--rps", "\(max(1, Int(rate / Double(load.connections))))"] }
+    if load.wantsTimes { command += ["--log-file", log] }
     let text = try output(command, load, namespace, prefix)
     let times = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
     return try ClientOutput.h2load(text, log: times, duration_s: load.duration_s.rounded(.up))
   }
 }
 
-/// httperf, the report's own: a connection for each request, at a rate that does not depend on the server.
+/// httperf, the report's own, as the report ran it: one connection after the other, a request on each.
 struct Httperf: Client {
   let id = "httperf"
   let need = Need(command: "httperf", package: "httperf")
 
+  /// Connections from which the number is estimated that takes as long as is wanted.
+  private static let probe = 500
+
   func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures {
-    guard let rate = load.rate, let colon = load.authority.lastIndex(of: ":") else {
-      throw SupportError("httperf needs a rate and a port")
+    func ask(_ connections: Int) throws -> ClientFigures {
+      let command = [
+        "httperf", "--server", load.authority, "--port", "80", "--uri", load.targets[0], "--num-conns",
+        "\(connections)", "--num-calls", "1", "--timeout", "\(load.timeout_s)", "--add-header", "Connection: close\\n",
+      ]
+      return try ClientOutput.httperf(output(command, load, namespace, prefix))
     }
-    let command = [
-      "httperf", "--server", String(load.authority[..<colon]),
-      "--port", String(load.authority[load.authority.index(after: colon)...]),
-      "--uri", load.targets[0], "--rate", "\(Int(rate))", "--num-conns", "\(max(1, Int(rate * load.duration_s)))",
-      "--num-calls", "1", "--timeout", "\(load.timeout_s)", "--add-header", "Connection: close\\n",
-    ]
-    return try ClientOutput.httperf(output(command, load, namespace, prefix))
+    let rate = try ask(Self.probe).requestsPerSecond
+    return try ask(max(Self.probe, Int(rate * load.duration_s)))
   }
 }
 

@@ -15,15 +15,15 @@ struct SimultaneousWorkload: Workload {
   }
 
   func count(_ settings: Bench.Settings) -> Int {
-    settings.peers.count * Self.counts(settings).count * settings.repetitions
+    settings.frontPeers.count * Self.counts(settings).count * settings.repetitions
   }
 
   func run(_ bench: Bench) throws {
     let settings = bench.settings
-    try bench.withServers(settings.peers, sizes: [Self.size]) { servers in
+    try bench.withServers(settings.frontPeers, sizes: [Self.size]) { servers in
       for count in Self.counts(settings) {
         try bench.compare(
-          servers.filter { $0.peer.id != "apus-miss" }, workload: id, variant: "\(count) connections", size: Self.size
+          servers, workload: id, variant: "\(count) connections", size: Self.size
         ) {
           .init($0, Clients.wrk, size: Self.size, connections: count, duration_s: settings.duration_s)
         }
@@ -43,17 +43,15 @@ struct IdleWorkload: Workload {
     settings.isQuick ? [0, 1000] : [0, 1, 100, 1000, 10_000]
   }
 
-  private func peers(_ settings: Bench.Settings) -> [any Peer] { settings.peers.filter { $0.id != "apus-miss" } }
-
   func count(_ settings: Bench.Settings) -> Int {
-    peers(settings).count * Self.counts(settings).count * settings.repetitions
+    settings.frontPeers.count * Self.counts(settings).count * settings.repetitions
   }
 
   func run(_ bench: Bench) throws {
     let settings = bench.settings
     let size = SimultaneousWorkload.size
     for count in Self.counts(settings) {
-      try bench.withServers(peers(settings), sizes: [size]) { servers in
+      try bench.withServers(settings.frontPeers, sizes: [size]) { servers in
         var idle: [String: [RawClient]] = [:]
         for server in servers { idle[server.peer.id] = try rest(count, at: server, size) }
         try bench.compare(servers, workload: id, variant: "\(count) idle", size: size) {

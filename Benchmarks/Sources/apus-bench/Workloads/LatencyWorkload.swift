@@ -11,13 +11,11 @@ struct LatencyWorkload: Workload {
   /// Of the measurement of the capacity.
   private static let probes = 3
 
-  private func peers(_ settings: Bench.Settings) -> [any Peer] { settings.peers.filter { $0.id != "apus-miss" } }
-
-  func count(_ settings: Bench.Settings) -> Int { peers(settings).count * settings.repetitions }
+  func count(_ settings: Bench.Settings) -> Int { settings.frontPeers.count * settings.repetitions }
 
   func run(_ bench: Bench) throws {
     let settings = bench.settings
-    try bench.withServers(peers(settings), sizes: [Self.size]) { servers in
+    try bench.withServers(settings.frontPeers, sizes: [Self.size]) { servers in
       guard let nginx = servers.first(where: { $0.peer.id == Peers.baseline }) else {
         return bench.refuse("\(id): needs nginx among the servers")
       }
@@ -31,6 +29,7 @@ struct LatencyWorkload: Workload {
       try bench.compare(servers, workload: id, variant: "80 % of nginx", size: Self.size) { server in
         var measurement = Bench.Measurement(server, Clients.h2load, size: Self.size, duration_s: settings.duration_s)
         measurement.load.rate = capacity * Self.share
+        measurement.load.wantsTimes = true
         return measurement
       }
       bench.remark(

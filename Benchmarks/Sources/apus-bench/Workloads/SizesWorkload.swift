@@ -12,18 +12,49 @@ struct SizesWorkload: Workload {
   var needs: [Need] { [client.need] }
 
   func count(_ settings: Bench.Settings) -> Int {
-    settings.peers.filter { $0.id != "apus-miss" }.count * settings.sizes.count * settings.repetitions
+    settings.frontPeers.count * settings.sizes.count * settings.repetitions
   }
 
   func run(_ bench: Bench) throws {
     let settings = bench.settings
-    // What is behind the kernel part has a workload of its own: `handover`.
-    let peers = settings.peers.filter { $0.id != "apus-miss" }
-    try bench.withServers(peers, sizes: settings.sizes) { servers in
+    try bench.withServers(settings.frontPeers, sizes: settings.sizes) { servers in
       for size in settings.sizes {
         try bench.compare(servers, workload: id, size: size) {
           .init($0, client, size: size, keepsAlive: keepsAlive, duration_s: settings.duration_s)
         }
+      }
+    }
+  }
+}
+
+/// The report's own measurement: httperf, one connection after the other. Nothing is ever asked of the server while it
+/// works, so what counts is the time an answer takes. CPU per request would say little: between requests the CPUs sleep
+/// and wake.
+struct SerialWorkload: Workload {
+  let id = "serial"
+  let title = "As in 2005: httperf, one connection after the other"
+  let needs = [Clients.httperf.need]
+
+  func count(_ settings: Bench.Settings) -> Int {
+    settings.frontPeers.count * settings.sizes.count * settings.repetitions
+  }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    try bench.withServers(settings.frontPeers, sizes: settings.sizes) { servers in
+      for size in settings.sizes {
+        try bench.compare(
+          servers, workload: id, size: size,
+          measure: { server, measurement in
+            var run = try bench.run(measurement, of: server)
+            // The probe's connections are in the CPU time and not in the requests.
+            run.ownsServerCPU = false
+            return run
+          },
+          {
+            .init(
+              $0, Clients.httperf, size: size, connections: 1, keepsAlive: false, duration_s: settings.duration_s)
+          })
       }
     }
   }
@@ -69,13 +100,11 @@ struct MixWorkload: Workload {
   let title = "The mix of sizes of the report's Table 5, connections kept"
   let needs = [Clients.h2load.need]
 
-  private func peers(_ settings: Bench.Settings) -> [any Peer] { settings.peers.filter { $0.id != "apus-miss" } }
-
-  func count(_ settings: Bench.Settings) -> Int { peers(settings).count * settings.repetitions }
+  func count(_ settings: Bench.Settings) -> Int { settings.frontPeers.count * settings.repetitions }
 
   func run(_ bench: Bench) throws {
     let settings = bench.settings
-    try bench.withServers(peers(settings), sizes: SizeMix.sizes) { servers in
+    try bench.withServers(settings.frontPeers, sizes: SizeMix.sizes) { servers in
       try bench.compare(servers, workload: id, size: nil) { server in
         var measurement = Bench.Measurement(server, Clients.h2load, size: 0, duration_s: settings.duration_s)
         measurement.load.targets = SizeMix.requests.map(Site.target)

@@ -17,7 +17,7 @@ protocol Workload: Sendable {
 
 enum Workloads {
   static let all: [any Workload] = [
-    SizesWorkload(keepsAlive: true), SizesWorkload(keepsAlive: false), LinksWorkload(), MixWorkload(),
+    SizesWorkload(keepsAlive: true), SizesWorkload(keepsAlive: false), SerialWorkload(), LinksWorkload(), MixWorkload(),
     SimultaneousWorkload(), IdleWorkload(), OverloadWorkload(), LatencyWorkload(), HandoverWorkload(),
     OnePacketWorkload(), LoggingWorkload(), MicroWorkload(), BudgetWorkload(),
   ]
@@ -28,7 +28,10 @@ enum Workloads {
 }
 
 extension Bench.Settings {
-  /// The servers a question is about that `--peers` has as well; the baseline is always among them.
+  /// All but what is behind the kernel part, which has a workload of its own: `handover`.
+  var frontPeers: [any Peer] { peers.filter { $0.id != ApusPeer(form: .misses).id } }
+
+  /// The servers a question is about that `--peers` has as well.
   func peers(_ ids: [String]) -> [any Peer] {
     peers.filter { ids.contains($0.id) }
   }
