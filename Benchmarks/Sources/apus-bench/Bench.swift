@@ -71,14 +71,18 @@ final class Bench {
     guard measurement.expectsErrors || (figures.errors == 0 && figures.requests > 0) else {
       throw SupportError("\(server.peer.id): \(figures.errors) of \(figures.requests) requests went wrong")
     }
+    let after = try server.started.counters()
     if !measurement.expectsErrors {
-      try server.started.check(
-        from: before, to: server.started.counters(), requests: figures.requests, sizes: measurement.sizes)
+      try server.started.check(from: before, to: after, requests: figures.requests, sizes: measurement.sizes)
     }
-    return Run(
+    var run = Run(
       client: figures, serverBusy_s: serverEnd.busySeconds(since: serverStart),
       serverBusyShare: serverEnd.busyShare(since: serverStart), clientBusyShare: clientEnd.busyShare(since: clientStart)
     )
+    if let before, let after, measurement.sizes.isEmpty {
+      run.extras["kernelHits"] = Double(after.hits - before.hits) / Double(figures.requests)
+    }
+    return run
   }
 }
 

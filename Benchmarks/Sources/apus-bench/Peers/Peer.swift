@@ -23,8 +23,8 @@ protocol StartedPeer: AnyObject {
   /// Throws unless the figures are of those whose name they will bear.
   ///
   /// - Parameters:
-  ///   - run: requests answered.
-  ///   - sizes: of the bodies asked for.
+  ///   - requests: answered.
+  ///   - sizes: of the bodies asked for; empty where who answers is a result.
   func check(from before: StatusReport?, to after: StatusReport?, requests: Int, sizes: [Int]) throws
   /// A process that runs the eBPF program of this server, if there is one.
   var kernelPartHolder: pid_t? { get }

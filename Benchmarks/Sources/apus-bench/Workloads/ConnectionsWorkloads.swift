@@ -50,19 +50,21 @@ struct IdleWorkload: Workload {
   func run(_ bench: Bench) throws {
     let settings = bench.settings
     let size = SimultaneousWorkload.size
-    for count in Self.counts(settings) {
-      try bench.withServers(settings.frontPeers, sizes: [size]) { servers in
-        var idle: [String: [RawClient]] = [:]
-        for server in servers { idle[server.peer.id] = try rest(count, at: server, size) }
-        try bench.compare(servers, workload: id, variant: "\(count) idle", size: size) {
-          .init($0, Clients.wrk, size: size, duration_s: settings.duration_s)
-        }
-        // Each that was asked of is still there.
-        for server in servers {
-          for client in idle[server.peer.id]!.prefix(100) where try client.get(Site.target(size)).status != 200 {
-            bench.refuse("\(server.peer.id): an idle connection is no longer served")
-          }
-        }
+    try bench.withServers(settings.frontPeers, sizes: [size]) { servers in
+      for count in Self.counts(settings) {
+        try bench.compare(
+          servers, workload: id, variant: "\(count) idle", size: size,
+          measure: { server, measurement in
+            // For one server at a time: their descriptors are all this process's.
+            let idle = try rest(count, at: server, size)
+            let run = try bench.run(measurement, of: server)
+            // Each that is asked of is still there.
+            for client in idle.prefix(100) where try client.get(Site.target(size)).status != 200 {
+              throw SupportError("\(server.peer.id): an idle connection is no longer served")
+            }
+            return run
+          },
+          { .init($0, Clients.wrk, size: size, duration_s: settings.duration_s) })
       }
     }
   }
