@@ -25,8 +25,9 @@ final class Bench {
   private(set) var remarks: [String] = []
   private(set) var disturbedRuns = 0
 
-  /// Where the CPUs should be idle before a run: others' work is waited for so long.
-  private static let idleWait_s = 3.0
+  /// The CPUs should be idle before a run: the end of others' work is waited for so long.
+  private var idleWait_s: Double { settings.isQuick ? 0.5 : 3 }
+
   static let defaultConnections = 32
 
   init(_ settings: Settings, progress: Progress) throws {
@@ -60,7 +61,7 @@ final class Bench {
 
   /// One run: clocks read before and after, and whoever answered asked for it.
   func run(_ measurement: Measurement, of server: RunningServer) throws -> Run {
-    if try !cpus.waitUntilIdle(timeout_s: Self.idleWait_s) { disturbedRuns += 1 }
+    if try !cpus.waitUntilIdle(timeout_s: idleWait_s) { disturbedRuns += 1 }
     let before = try server.started.counters()
     let serverStart = try cpus.time(of: cpus.server)
     let clientStart = try cpus.time(of: cpus.client)

@@ -16,6 +16,10 @@ enum BenchNetwork {
       // The report's table 6: what listen(2) may ask for, and what may wait for the end of a handshake.
       for namespace in [network.server, network.client] { try namespace.set("core/somaxconn", to: "65535") }
       try network.server.set("ipv4/tcp_max_syn_backlog", to: "65535")
+      // One address has fewer ports than connections in a minute, which a server's many clients have not: without this
+      // SYNs would meet TIME-WAIT at the server, and be answered by rules that differ with the server (none listens where
+      // Apus has one behind it, and its kernel then waits for the SYN's repetition).
+      try network.server.set("ipv4/tcp_max_tw_buckets", to: "0")
       try cpus.steer(network)
       if let link_Mbps { try hold(network, to: link_Mbps) }
       return try body(network)
