@@ -31,10 +31,12 @@ extension Report {
       let of = results.filter { $0.workload == section.id }
       if !of.isEmpty { blocks[section.id] = table(of) }
     }
-    if let comparison { blocks["comparison"] = comparison }
-    if let headline { blocks["headline"] = headline }
+    if let comparison { blocks["comparison"] = comparison + warning }
+    if let headline { blocks["headline"] = headline + warning }
     return blocks
   }
+
+  private var warning: String { caution.map { "\n\n**\($0)**" } ?? "" }
 
   /// Apus in kernel mode by classes of size, "faster" as the report of 2005 says it: 100 % is twice as fast.
   private var comparison: String? {

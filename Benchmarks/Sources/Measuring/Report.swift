@@ -20,10 +20,12 @@ public struct Report: Sendable {
   public var conditions: [String]
   public var remarks: [String]
   public var refusals: [String]
+  /// Why the figures should not be trusted, if so.
+  public var caution: String?
 
   public init(
     results: [BenchResult], micro: [MicroFigure], sections: [Section], conditions: [String], remarks: [String],
-    refusals: [String]
+    refusals: [String], caution: String? = nil
   ) {
     self.results = results
     self.micro = micro
@@ -31,6 +33,7 @@ public struct Report: Sendable {
     self.conditions = conditions
     self.remarks = remarks
     self.refusals = refusals
+    self.caution = caution
   }
 
   /// The whole of it.
@@ -43,6 +46,7 @@ public struct Report: Sendable {
       \(list(conditions))
 
       """
+    if let caution { text += "\n**\(caution)**\n" }
     if !targets.isEmpty { text += "\n## Targets\n\n\(targetTable)" }
     for section in sections {
       let of = results.filter { $0.workload == section.id }

@@ -83,7 +83,7 @@ struct ApusBench: ParsableCommand {
     }
     progress.finish()
     conditions.append(
-      "\(bench.disturbedRuns) runs began while a CPU had other work; \(try BenchNetwork.backlogDrops() - drops) packets "
+      "\(bench.disturbedRuns) of \(bench.runs) runs began while a CPU had other work; \(try BenchNetwork.backlogDrops() - drops) packets "
         + "found a CPU's backlog queue full; all took \(plain((monotonicSeconds() - start_s) / 60, decimals: 1)) minutes."
     )
     try show(bench, workloads, conditions)
@@ -94,7 +94,7 @@ struct ApusBench: ParsableCommand {
     let sections = workloads.map { Report.Section(id: $0.id, title: $0.title) }
     let report = Report(
       results: bench.results, micro: bench.micro, sections: sections, conditions: conditions, remarks: bench.remarks,
-      refusals: bench.refusals)
+      refusals: bench.refusals, caution: bench.caution)
     if let output {
       try Output(directory: output, report: report).write()
     } else {

@@ -23,6 +23,7 @@ final class Bench {
   private(set) var refusals: [String] = []
   /// What a reader should know of the results.
   private(set) var remarks: [String] = []
+  private(set) var runs = 0
   private(set) var disturbedRuns = 0
 
   /// The CPUs should be idle before a run: the end of others' work is waited for so long.
@@ -49,6 +50,12 @@ final class Bench {
     progress.note("not reported: \(text)")
   }
 
+  /// On a machine whose other work touches more than one run in ten, figures say more about that work.
+  var caution: String? {
+    guard disturbedRuns * 10 > runs else { return nil }
+    return "\(disturbedRuns) of \(runs) runs began while a CPU had other work: these figures are no measurement."
+  }
+
   /// The runs of one server in one case.
   struct Measurement {
     var load: Load
@@ -61,6 +68,7 @@ final class Bench {
 
   /// One run: clocks read before and after, and whoever answered asked for it.
   func run(_ measurement: Measurement, of server: RunningServer) throws -> Run {
+    runs += 1
     if try !cpus.waitUntilIdle(timeout_s: idleWait_s) { disturbedRuns += 1 }
     let before = try server.started.counters()
     let serverStart = try cpus.time(of: cpus.server)

@@ -57,6 +57,15 @@ import Testing
     #expect(!text.contains("printed this"))
   }
 
+  @Test("where others worked on the CPUs, every table that is quoted says so")
+  func caution() {
+    var report = report(pair("keepalive", 64, times: 3))
+    #expect(report.blocks["headline"]?.contains("no measurement") == false)
+    report.caution = "no measurement"
+    for name in ["headline", "comparison"] { #expect(report.blocks[name]?.hasSuffix("**no measurement**") == true) }
+    #expect(report.markdown(charts: []).contains("**no measurement**"))
+  }
+
   @Test("charts have a line per server, with a point per size")
   func charts() throws {
     let results = pair("keepalive", 1024, times: 3) + pair("keepalive", 64, times: 3)
