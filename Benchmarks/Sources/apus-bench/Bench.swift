@@ -68,13 +68,15 @@ final class Bench {
 
   /// One run: clocks read before and after, and whoever answered asked for it.
   func run(_ measurement: Measurement, of server: RunningServer) throws -> Run {
+    var load = measurement.load
+    load.localAddress = BenchNetwork.clientAddresses[runs % BenchNetwork.clientAddresses.count]
     runs += 1
     if try !cpus.waitUntilIdle(timeout_s: idleWait_s) { disturbedRuns += 1 }
     let before = try server.started.counters()
     let serverStart = try cpus.time(of: cpus.server)
     let clientStart = try cpus.time(of: cpus.client)
     let figures = try measurement.client.run(
-      measurement.load, from: server.network.client, prefix: cpus.clientPrefix)
+      load, from: server.network.client, prefix: cpus.clientPrefix)
     let clientEnd = try cpus.time(of: cpus.client)
     let serverEnd = try cpus.time(of: cpus.server)
     guard measurement.expectsErrors || (figures.errors == 0 && figures.requests > 0) else {

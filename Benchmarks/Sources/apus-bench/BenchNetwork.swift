@@ -16,15 +16,18 @@ enum BenchNetwork {
       // The report's table 6: what listen(2) may ask for, and what may wait for the end of a handshake.
       for namespace in [network.server, network.client] { try namespace.set("core/somaxconn", to: "65535") }
       try network.server.set("ipv4/tcp_max_syn_backlog", to: "65535")
-      // One address has fewer ports than connections in a minute, which a server's many clients have not: without this
-      // SYNs would meet TIME-WAIT at the server, and be answered by rules that differ with the server (none listens where
-      // Apus has one behind it, and its kernel then waits for the SYN's repetition).
-      try network.server.set("ipv4/tcp_max_tw_buckets", to: "0")
+      // One address has fewer ports than connections in a minute: with one for each run of a client that can choose no
+      // SYN meets TIME-WAIT at the server.
+      let addresses = clientAddresses.map { "ip address add \($0)/24 dev eth0" }.joined(separator: "; ")
+      try network.client.run(["sh", "-c", addresses]).orThrow()
       try cpus.steer(network)
       if let link_Mbps { try hold(network, to: link_Mbps) }
       return try body(network)
     }
   }
+
+  /// Further ones of the client.
+  static let clientAddresses = (10..<50).map { "10.77.0.\($0)" }
 
   /// tc-tbf(8): a bucket at each end. It must hold what is sent in a tick of the timer, and is better no smaller than
   /// one large segment (64 KB), which would be split.

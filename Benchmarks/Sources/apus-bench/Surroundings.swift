@@ -14,8 +14,7 @@ enum Surroundings {
         + "\(plainSeconds(settings.duration_s)) s each, servers in turns; \(Bench.defaultConnections) connections where "
         + "nothing else is said. CPU per request is wall time minus idle time of the server's CPU.",
       versions(settings.peers),
-      "Limits: \(descriptors) descriptors, ports 1024 to 65535, tcp_tw_reuse at the client, no TIME-WAIT at the server "
-        + "(tcp_max_tw_buckets 0), net.core.somaxconn 65535, "
+      "Limits: \(descriptors) descriptors, ports 1024 to 65535, ab from another address in each run, tcp_tw_reuse at the client, net.core.somaxconn 65535, "
         + "net.core.netdev_max_backlog \(read("/proc/sys/net/core/netdev_max_backlog")).",
       hooks(),
     ]

@@ -15,6 +15,8 @@ struct Load {
   var rate: Double?
   /// Whether the times of single requests are wanted, which cost h2load a line in a file each.
   var wantsTimes = false
+  /// The client's address, where it can choose.
+  var localAddress: String?
   /// A connection that answers later than this has failed.
   var timeout_s = 10.0
 
@@ -78,6 +80,7 @@ struct ApacheBench: Client {
     var command = ["ab", "-q", "-t", wholeSeconds(load), "-n", "\(limit)", "-c", "\(load.connections)"]
     command += ["-s", "\(Int(load.timeout_s))", "-e", percentiles]
     if load.keepsAlive { command.append("-k") }
+    if let address = load.localAddress { command += ["-B", address] }
     let text = try output(command + [load.url], load, namespace, prefix)
     let table = (try? String(contentsOfFile: percentiles, encoding: .utf8)) ?? ""
     return try ClientOutput.ab(text, percentiles: table)
