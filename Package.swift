@@ -33,7 +33,7 @@ let package = Package(
     // Kernel and host.
     freestanding("Wire"),
     freestanding("HTTPHead", ["Wire", "Contract"]),
-    freestanding("Contract"),
+    freestanding("Contract", ["Wire"]),
     freestanding("BPFKernel"),
     freestanding("KernelSockets", ["Wire", "BPFKernel"]),
     freestanding("KernelServer", ["Wire", "HTTPHead", "Contract", "BPFKernel", "KernelSockets"]),

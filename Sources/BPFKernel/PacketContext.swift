@@ -7,17 +7,26 @@ public struct PacketContext {
   @inline(__always) public var length: UInt32 { raw.load(fromByteOffset: 0, as: UInt32.self) }
   /// PACKET_HOST and its like (include/uapi/linux/if_packet.h).
   @inline(__always) public var type: UInt32 { raw.load(fromByteOffset: 4, as: UInt32.self) }
+  /// The network protocol, as the type field of an Ethernet header names it.
+  @inline(__always) public var networkProtocol: UInt16 {
+    UInt16(truncatingIfNeeded: raw.load(fromByteOffset: 16, as: UInt32.self)).bigEndian
+  }
   /// A VLAN tag stands in the metadata.
   @inline(__always) public var hasVLANTag: Bool { raw.load(fromByteOffset: 20, as: UInt32.self) != 0 }
   @inline(__always) public var interfaceIndex: UInt32 { raw.load(fromByteOffset: 40, as: UInt32.self) }
   public static var typeHost: UInt32 { 0 }
 
-  /// The first `count` bytes of the packet, if it has as many; they are made linear where they are not.
-  @inline(__always) public func front(_ count: Int) -> UnsafeRawPointer? {
-    if let front = linear(count) { return front }
-    if length < UInt32(truncatingIfNeeded: count) { return nil }
-    if Helper.pullData(raw, UInt32(truncatingIfNeeded: count)) != 0 { return nil }
-    return linear(count)
+  /// Bytes in front of the network header: 14 of Ethernet, none on a device that carries bare datagrams (ARPHRD_NONE,
+  /// as tun and WireGuard), something else on others.
+  @inline(__always) public var linkHeaderLength: Int { Int(Helper.linkHeaderLength(raw)) }
+
+  /// `count` bytes of the packet at an offset, if it has as many; they are made linear where they are not.
+  @inline(__always) public func bytes(_ count: Int, at offset: Int) -> UnsafeRawPointer? {
+    if let bytes = linear(count, at: offset) { return bytes }
+    let end = UInt32(truncatingIfNeeded: offset &+ count)
+    if length < end { return nil }
+    if Helper.pullData(raw, end) != 0 { return nil }
+    return linear(count, at: offset)
   }
 
   /// Copies bytes out of the packet. False if it has not as many.

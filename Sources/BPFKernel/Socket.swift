@@ -11,6 +11,11 @@ public struct SocketTuple: BitwiseCopyable, Sendable {
     self.sourcePort = sourcePort
     self.destinationPort = destinationPort
   }
+
+  /// Bytes of the IPv4 part, and of the IPv6 part, which has addresses of 16 bytes in the same order: by its length the
+  /// kernel knows the family.
+  public static var byteCount: UInt32 { 12 }
+  public static var byteCountIPv6: UInt32 { 36 }
 }
 
 /// What the kernel is told of a connection it takes over: `struct bpf_tcp_req_attrs` (include/net/tcp.h). 20 bytes.
@@ -37,9 +42,10 @@ public struct Socket: ~Copyable {
   let raw: UnsafeMutableRawPointer
 
   /// The socket the kernel would give this packet's connection to: established, in TIME-WAIT, or a listener.
-  @inline(__always) public init?(_ packet: PacketContext, _ tuple: SocketTuple) {
-    var tuple = tuple
-    guard let raw = Helper.lookupSocket(packet.raw, &tuple, 12) else { return nil }
+  ///
+  /// - Parameter tuple: of `length` bytes, which is one of those `SocketTuple` names.
+  @inline(__always) public init?(_ packet: PacketContext, _ tuple: UnsafeRawPointer, length: UInt32) {
+    guard let raw = Helper.lookupSocket(packet.raw, tuple, length) else { return nil }
     self.raw = raw
   }
 

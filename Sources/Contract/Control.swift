@@ -1,3 +1,5 @@
+import Wire
+
 /// What the daemon tells the kernel part, one value in shared memory. 72 bytes.
 public struct Control: Sendable, BitwiseCopyable {
   /// CLOCK_MONOTONIC of the last heartbeat, written by the task that drains file-change events, after draining.
@@ -46,27 +48,26 @@ public struct DateEntry: Sendable, BitwiseCopyable {
   public static var textLength: Int { 29 }
 }
 
-/// A local address and port the kernel part answers for; key of the listeners map. 8 bytes, network byte order.
+/// A local address and port the kernel part answers for; key of the listeners map. 20 bytes, network byte order.
 public struct ListenerKey: Hashable, Sendable, BitwiseCopyable {
-  public var address: UInt32
+  public var address: IPAddress
   public var port: UInt16
   public var reserved: UInt16 = 0
-  public init(address: UInt32, port: UInt16) {
+  @inline(__always) public init(address: IPAddress, port: UInt16) {
     self.address = address
     self.port = port
   }
 }
 
-/// What stands behind a listener address. 16 bytes.
+/// What stands behind a listener address. 24 bytes.
 public struct Listener: Sendable, BitwiseCopyable {
-  /// Where the server that takes handed-over connections listens (network byte order).
-  public var backendAddress: UInt32
+  /// Where the server that takes handed-over connections listens (network byte order); of the same family.
+  public var backendAddress: IPAddress
   public var backendPort: UInt16
   public var flags: UInt16
   /// The site of requests whose Host is not in the sites map.
   public var defaultSite: UInt16
   public var reserved: UInt16 = 0
-  public var reserved2: UInt32 = 0
 
   /// The server behind listens on the listener's own address: a new connection may be left to the kernel.
   public static var ownAddress: UInt16 { 1 }
@@ -79,7 +80,7 @@ public struct Listener: Sendable, BitwiseCopyable {
   /// Only clients are answered that the map of routes reaches by the interface they come in on.
   public static var checksRoute: UInt16 { 16 }
 
-  public init(backendAddress: UInt32, backendPort: UInt16, flags: UInt16, defaultSite: UInt16) {
+  public init(backendAddress: IPAddress, backendPort: UInt16, flags: UInt16, defaultSite: UInt16) {
     self.backendAddress = backendAddress
     self.backendPort = backendPort
     self.flags = flags
@@ -87,31 +88,42 @@ public struct Listener: Sendable, BitwiseCopyable {
   }
 }
 
-/// A prefix of IPv4 addresses; key of the maps of allowed and denied clients (`struct bpf_lpm_trie_key_u8`). 8 bytes.
+/// A prefix of addresses; key of the maps of allowed and denied clients (`struct bpf_lpm_trie_key_u8`). 24 bytes.
+///
+/// The family stands in front and always counts, so that `::/0` has nothing to do with IPv4.
 public struct PrefixKey: Hashable, Sendable, BitwiseCopyable {
-  /// Bits that count, 0...32; in a look-up 32.
+  /// Bits that count, those of the family among them; in a look-up all.
   public var length: UInt32
-  /// Network byte order.
-  public var address: UInt32
-  @inline(__always) public init(length: UInt32, address: UInt32) {
-    self.length = length
+  /// 4 or 6.
+  public var family: UInt32
+  public var address: IPAddress
+
+  /// - Parameter length: bits of the 16 bytes of the address, 0...128.
+  @inline(__always) public init(length: UInt32, address: IPAddress) {
+    self.length = length &+ 32
+    family = address.isIPv4 ? 4 : 6
     self.address = address
   }
 }
 
 /// Whom a local address talks to; key of the map of routes (`struct bpf_lpm_trie_key_u8`), whose value is the index of
-/// the interface the kernel would send by, or 0 where that is not the same for all of them. 12 bytes.
+/// the interface the kernel would send by. 36 bytes.
 public struct RouteKey: Hashable, Sendable, BitwiseCopyable {
-  /// Bits that count: all of the local address, and 0...32 of the remote one; in a look-up 64.
+  /// Bits that count: all of the local address, and 0...128 of the remote one; in a look-up 256.
   public var length: UInt32
   /// Network byte order.
-  public var localAddress: UInt32
-  public var remoteAddress: UInt32
-  @inline(__always) public init(length: UInt32, localAddress: UInt32, remoteAddress: UInt32) {
+  public var localAddress: IPAddress
+  public var remoteAddress: IPAddress
+  @inline(__always) public init(length: UInt32, localAddress: IPAddress, remoteAddress: IPAddress) {
     self.length = length
     self.localAddress = localAddress
     self.remoteAddress = remoteAddress
   }
+
+  /// A value for "not always by the same interface, or by none".
+  public static var noInterface: UInt32 { 0 }
+  /// A value for "by the interface it came in on", as it is with link-local addresses (RFC 4007 section 6).
+  public static var sameInterface: UInt32 { .max }
 }
 
 /// A Host value as sent, padded with zeros; key of the sites map. 64 bytes.

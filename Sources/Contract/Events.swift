@@ -10,9 +10,7 @@ public struct MissEvent: Sendable, BitwiseCopyable {
   public var site: UInt16 = 0
   public var hostLength: UInt16 = 0
   public var pathLength: UInt16 = 0
-  public var localAddress: UInt32 = 0
-  public var localPort: UInt16 = 0
-  public var reserved: UInt16 = 0
+  public var reserved: UInt64 = 0
   public init() {}
 
   public static var hostOffset: Int { 16 }

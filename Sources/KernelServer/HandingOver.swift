@@ -66,9 +66,7 @@ extension Server {
     event.put16(site, 2)
     event.put16(UInt16(truncatingIfNeeded: head.hostLength), 4)
     event.put16(UInt16(truncatingIfNeeded: head.pathLength), 6)
-    event.put32(segment.flow.localAddress, 8)
-    event.put16(segment.flow.localPort, 12)
-    event.put16(0, 14)
+    event.put64(0, 8)
     let host = UnsafeRawPointer(head.base) + (head.hostOffset & (Limits.headBytesMax &- 1))
     for word in 0..<8 { event.put64(host.word64(word &* 8), MissEvent.hostOffset &+ word &* 8) }
     let path = head.path

@@ -16,8 +16,8 @@ func receive(_ packet: PacketContext) -> Verdict {
   let scratch = Scratch(memory)
   guard scratch.segment.pointee.read(packet) else { return .next }
   let segment = scratch.segment.pointee
-  let key = ListenerKey(address: segment.flow.localAddress, port: segment.flow.localPort)
-  guard let listener = Maps.listeners[key] else { return .next }
+  let key = scratch.key(ListenerKey(address: segment.flow.localAddress, port: segment.flow.localPort))
+  guard let listener = Maps.listeners.value(at: key) else { return .next }
   scratch.payloadLength.set(segment.payloadLength)
   scratch.optionsLength.set(segment.headerLength &- UInt16(TCPHeader.byteCount))
   guard let control = Maps.control, let counters = Maps.counters else { return .next }

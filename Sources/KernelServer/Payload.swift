@@ -23,7 +23,8 @@ extension Server {
   /// Copies the TCP options, of which there are some.
   @inline(__always) func loadOptions() -> Bool {
     let length = scratch.optionsLength.bounded(by: 64)
-    return packet.load(UInt32(Segment.headersByteCount), to: scratch.options, length: length)
+    return packet.load(
+      segment.transportOffset &+ UInt32(TCPHeader.byteCount), to: scratch.options, length: length)
   }
 
   /// Whether the TCP checksum is right, verified where neither the device nor the kernel has (RFC 9293 section 3.1).

@@ -90,8 +90,8 @@ enum Phases {
   guard let memory = Maps.scratch else { return 0 }
   let scratch = Scratch(memory)
   let packet = PacketContext(context)
-  guard Reply.turnAround(packet, headers: scratch.headers) else { return 0 }
-  return scratch.reply.pointee.write(to: packet, for: scratch.segment.pointee, headers: scratch.headers) ? 1 : 0
+  guard Reply.turnAround(packet, for: scratch.segment, headers: scratch.headers) else { return 0 }
+  return scratch.reply.pointee.write(to: packet, for: scratch.segment, headers: scratch.headers) ? 1 : 0
 }
 
 @used @inline(never) public func writeScratchPart(_ context: UnsafeMutableRawPointer) -> UInt32 {

@@ -10,13 +10,11 @@ import KernelSockets
 extension Server {
   /// The interface the routing table sends packets to this client by; 0 if there is none, or not always the same.
   @inline(__always) private var interfaceBack: UInt32 {
-    // Not on the stack, of which little is left; no Host has been read yet.
-    let key = scratch.hostKey
-    key.storeBytes(
-      of: RouteKey(length: 64, localAddress: segment.flow.localAddress, remoteAddress: segment.flow.remoteAddress),
-      as: RouteKey.self)
-    guard let route = Maps.routes.value(at: key) else { return 0 }
-    return route.pointee
+    // Not on the stack, of which little is left.
+    let key = scratch.key(
+      RouteKey(length: 256, localAddress: segment.flow.localAddress, remoteAddress: segment.flow.remoteAddress))
+    guard let route = Maps.routes.value(at: key) else { return RouteKey.noInterface }
+    return route.pointee == RouteKey.sameInterface ? packet.interfaceIndex : route.pointee
   }
 
   /// What goes back to the client leaves by another interface.
@@ -35,6 +33,6 @@ extension Server {
   @inline(__always) func sendByRoute(_ verdict: Verdict) -> Verdict {
     if hasOwnListener || verdict != .redirect || !isRoutedElsewhere { return verdict }
     let interface = interfaceBack
-    return interface == 0 ? verdict : packet.send(toNeighbourBy: interface)
+    return interface == RouteKey.noInterface ? verdict : packet.send(toNeighbourBy: interface)
   }
 }

@@ -16,6 +16,11 @@ struct Scratch {
   @inline(__always) var headers: UnsafeMutableRawPointer { base + 2304 }
   @inline(__always) var options: UnsafeMutableRawPointer { base + 2432 }
   @inline(__always) var hostKey: UnsafeMutableRawPointer { base + 2504 }
+  /// A key of another map, made and looked up before there is a Host.
+  @inline(__always) func key<Key: BitwiseCopyable>(_ key: Key) -> UnsafeRawPointer {
+    hostKey.assumingMemoryBound(to: Key.self).pointee = key
+    return UnsafeRawPointer(hostKey)
+  }
   /// The value of an Age; in the place of the Host, which has been looked up by then.
   @inline(__always) var ageText: UnsafeMutablePointer<UInt64> { hostKey.assumingMemoryBound(to: UInt64.self) }
   @inline(__always) var missEvent: UnsafeMutableRawPointer { base + 2568 }

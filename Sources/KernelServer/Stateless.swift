@@ -44,9 +44,10 @@ extension Server {
       return leave()
     }
     let offered = segment.options.segmentSize
-    let size = segmentSize(offered == 0 ? TCPOption.segmentSizeDefault : offered)
+    let sizeMin = segment.isIPv6 ? TCPOption.segmentSizeDefaultIPv6 : TCPOption.segmentSizeDefault
+    let size = segmentSize(offered == 0 ? sizeMin : offered)
     // The kernel takes no connection over whose segments are smaller (bpf_sk_assign_tcp_reqsk).
-    if size < TCPOption.segmentSizeDefault { return leave() }
+    if size < sizeMin { return leave() }
     let proof = keys.proof(of: segment.flow, sizeIndex: SegmentSizes.index(of: size))
     var reply = Reply(
       sequence: proof.cookie(clientStart: segment.sequence), acknowledgement: segment.sequence &+ 1,
@@ -65,7 +66,7 @@ extension Server {
   /// What fits both the client and the device the packets take, there and back (RFC 9293 section 3.7.1).
   @inline(__always) private func segmentSize(_ offered: UInt16) -> UInt16 {
     guard let mtu = packet.deviceMTU else { return offered }
-    let limit = mtu &- UInt32(IPv4Header.byteCount &+ TCPHeader.byteCount)
+    let limit = mtu &- UInt32(segment.networkLength) &- UInt32(TCPHeader.byteCount)
     return UInt32(offered) < limit ? offered : UInt16(truncatingIfNeeded: limit)
   }
 
@@ -75,9 +76,9 @@ extension Server {
   @inline(__always) private var isClientRefused: Bool {
     let flags = listener.pointee.flags
     if flags & (Listener.onlyAllowed | Listener.notDenied) == 0 { return false }
-    let client = PrefixKey(length: 32, address: segment.flow.remoteAddress)
-    if flags & Listener.notDenied != 0 && Maps.denied[client] != nil { return true }
-    return flags & Listener.onlyAllowed != 0 && Maps.allowed[client] == nil
+    let client = scratch.key(PrefixKey(length: 128, address: segment.flow.remoteAddress))
+    if flags & Listener.notDenied != 0 && Maps.denied.value(at: client) != nil { return true }
+    return flags & Listener.onlyAllowed != 0 && Maps.allowed.value(at: client) == nil
   }
 
   /// The acknowledgement is our cookie's, but the segment is not the connection's first: the socket it was handed

@@ -34,7 +34,7 @@ extension Server {
   /// for not sent yet, and does not send it again (skb_still_in_host_queue).
   @inline(never) func transmit(stored: Stored?) -> Verdict {
     let part = scratch.part
-    guard Reply.turnAround(packet, headers: scratch.headers), Phases.writePart(packet) else {
+    guard Reply.turnAround(packet, for: scratch.segment, headers: scratch.headers), Phases.writePart(packet) else {
       return drop(.tornObject)
     }
     // Before anything is sent, for the client may be faster than we are.
@@ -146,10 +146,10 @@ struct PartWriter {
       flags: TCPFlags.ack | (isLast ? TCPFlags.psh : 0) | (closes ? TCPFlags.fin : 0))
     scratch.reply.pointee.payloadLength = UInt16(truncatingIfNeeded: part.end &- part.offset)
     if !packet.checksumState.isPartial { scratch.reply.pointee.payloadSum = sum(of: answer, date, body: body) }
-    guard scratch.reply.pointee.write(to: packet, for: scratch.segment.pointee, headers: scratch.headers) else {
+    guard scratch.reply.pointee.write(to: packet, for: scratch.segment, headers: scratch.headers) else {
       return 0
     }
-    return UInt32(scratch.reply.pointee.headersByteCount)
+    return scratch.reply.pointee.headersByteCount(for: scratch.segment.pointee)
   }
 
   /// The folded sum of the part.

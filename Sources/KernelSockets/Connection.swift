@@ -1,14 +1,14 @@
 import Wire
 
-/// The four-tuple of a connection as its packets from the client carry it; key of the connections map.
-/// 12 bytes, network byte order.
+/// The four-tuple of a connection as its packets from the client carry it; key of the connections map, and the IPv6 part
+/// of `struct bpf_sock_tuple`. 36 bytes, network byte order.
 public struct FlowKey: Hashable, Sendable, BitwiseCopyable {
-  public var remoteAddress: UInt32
-  public var localAddress: UInt32
+  public var remoteAddress: IPAddress
+  public var localAddress: IPAddress
   public var remotePort: UInt16
   public var localPort: UInt16
   @inline(__always)
-  public init(remoteAddress: UInt32, localAddress: UInt32, remotePort: UInt16, localPort: UInt16) {
+  public init(remoteAddress: IPAddress, localAddress: IPAddress, remotePort: UInt16, localPort: UInt16) {
     self.remoteAddress = remoteAddress
     self.localAddress = localAddress
     self.remotePort = remotePort

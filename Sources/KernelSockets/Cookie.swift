@@ -43,10 +43,12 @@ public struct CookieProof {
 
   @inline(__always) init(_ keys: CookieKeys, _ flow: FlowKey, fields: UInt32) {
     let key = fields & 0x8000_0000 == 0 ? keys.first : keys.second
-    let addresses = UInt64(flow.remoteAddress) | UInt64(flow.localAddress) << 32
+    let (remote, local) = (flow.remoteAddress, flow.localAddress)
     let ports = UInt64(flow.remotePort) | UInt64(flow.localPort) << 16 | UInt64(fields) << 32
     self.fields = fields
-    hash = SipHash.hash(key: key, addresses, ports)
+    hash = SipHash.hash(
+      key: key, UInt64(remote.word0) | UInt64(remote.word1) << 32, UInt64(remote.word2) | UInt64(remote.word3) << 32,
+      UInt64(local.word0) | UInt64(local.word1) << 32, UInt64(local.word2) | UInt64(local.word3) << 32, ports)
   }
 
   @inline(__always) public func cookie(clientStart: SequenceNumber) -> SequenceNumber {
@@ -92,7 +94,8 @@ public enum SegmentSizes {
   }
 }
 
-/// The sizes of common links: the smallest IPv4 allows to assume, tunnels, PPPoE, Ethernet, jumbo frames, loopback.
+/// The sizes of common links, over IPv4 and IPv6: the smallest IPv4 allows to assume, and the smallest IPv6 does, tunnels,
+/// PPPoE, Ethernet, jumbo frames, loopback.
 let segmentSizes: InlineArray<16, UInt16> = [
-  536, 1024, 1220, 1300, 1340, 1360, 1380, 1400, 1420, 1440, 1448, 1452, 1460, 4036, 8960, 16000,
+  536, 1024, 1220, 1300, 1340, 1360, 1380, 1400, 1420, 1440, 1448, 1452, 1460, 4036, 8940, 16000,
 ]

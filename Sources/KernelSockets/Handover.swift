@@ -5,19 +5,16 @@ import Wire
 public enum Handover {
   /// Whether the kernel has a socket of its own for the connection: established, or in TIME-WAIT.
   @inline(__always) public static func hasSocket(_ packet: PacketContext, _ flow: FlowKey) -> SocketPresence {
-    let tuple = SocketTuple(
-      sourceAddress: flow.remoteAddress, destinationAddress: flow.localAddress,
-      sourcePort: flow.remotePort, destinationPort: flow.localPort)
-    guard let socket = Socket(packet, tuple) else { return .none }
+    guard let socket = Socket(packet, flow, at: flow.localAddress, flow.localPort) else { return .none }
     return socket.isListening ? .listener : .connection
   }
 
   /// The listener behind: the packet's connection as if it had come to that address and port.
   @inline(__always)
   public static func hasListener(
-    _ packet: PacketContext, _ flow: FlowKey, address: UInt32, port: UInt16
+    _ packet: PacketContext, _ flow: FlowKey, address: IPAddress, port: UInt16
   ) -> Bool {
-    guard let socket = Socket(packet, tuple(flow, address, port)) else { return false }
+    guard let socket = Socket(packet, flow, at: address, port) else { return false }
     return socket.isListening
   }
 
@@ -29,9 +26,10 @@ public enum Handover {
   /// - Parameter allowed: bits of `SegmentOptions.Present`.
   @inline(__always)
   public static func give(
-    _ packet: PacketContext, _ segment: Segment, _ connection: Connection, allowed: UInt8, address: UInt32, port: UInt16
+    _ packet: PacketContext, _ segment: Segment, _ connection: Connection, allowed: UInt8,
+    address: IPAddress, port: UInt16
   ) -> HandoverResult {
-    guard let listener = Socket(packet, tuple(segment.flow, address, port)), listener.isListening else {
+    guard let listener = Socket(packet, segment.flow, at: address, port), listener.isListening else {
       return .noListener
     }
     var attributes = RequestSocketAttributes()
@@ -51,12 +49,23 @@ public enum Handover {
     }
     return listener.accept(packet, attributes) ? .given : .refused
   }
+}
 
+extension Socket {
+  /// The socket the kernel would give a packet of this flow to if it had come to that address, of the flow's family, and
+  /// port.
   @inline(__always)
-  private static func tuple(_ flow: FlowKey, _ address: UInt32, _ port: UInt16) -> SocketTuple {
-    SocketTuple(
-      sourceAddress: flow.remoteAddress, destinationAddress: address,
-      sourcePort: flow.remotePort, destinationPort: port)
+  init?(_ packet: PacketContext, _ flow: FlowKey, at address: IPAddress, _ port: UInt16) {
+    if flow.remoteAddress.isIPv4 {
+      var tuple = SocketTuple(
+        sourceAddress: flow.remoteAddress.ipv4, destinationAddress: address.ipv4, sourcePort: flow.remotePort,
+        destinationPort: port)
+      self.init(packet, &tuple, length: SocketTuple.byteCount)
+    } else {
+      var tuple = FlowKey(
+        remoteAddress: flow.remoteAddress, localAddress: address, remotePort: flow.remotePort, localPort: port)
+      self.init(packet, &tuple, length: SocketTuple.byteCountIPv6)
+    }
   }
 }
 

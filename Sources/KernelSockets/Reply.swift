@@ -25,14 +25,21 @@ public struct Reply: BitwiseCopyable {
     self.flags = flags
   }
 
-  /// Room the headers take in memory while they are composed.
+  /// Room the headers take in memory while they are composed, and where in it the TCP header is: those in front of it end
+  /// there, whichever they are.
   public static var headersRoom: Int { 128 }
+  private static var transportPlace: Int { 64 }
 
   /// Begins an answer to a packet: writes the link-layer header of all replies to it to `headers`.
   @inline(__always)
-  public static func turnAround(_ packet: PacketContext, headers: UnsafeMutableRawPointer) -> Bool {
-    guard let front = packet.front(Segment.headersByteCount) else { return false }
-    EthernetHeader(front).emitReply(to: headers)
+  public static func turnAround(
+    _ packet: PacketContext, for segment: UnsafePointer<Segment>, headers: UnsafeMutableRawPointer
+  ) -> Bool {
+    let segment = segment.pointee
+    if segment.linkLength == 0 { return true }
+    guard let front = packet.bytes(EthernetHeader.byteCount, at: 0) else { return false }
+    let network = segment.isIPv6 ? IPv6Header.byteCount : IPv4Header.byteCount
+    EthernetHeader(front).emitReply(to: headers + (Self.transportPlace &- network &- EthernetHeader.byteCount))
     return true
   }
 
@@ -43,33 +50,47 @@ public struct Reply: BitwiseCopyable {
     if TCPFlags(rawValue: flags).has(TCPFlags.syn) && options.hasWindowScale { length = length &+ 4 }
     return length
   }
-  /// Bytes of all headers.
-  @inline(__always) public var headersByteCount: UInt16 { UInt16(Segment.transportOffset) &+ headerLength }
+  /// Bytes of all headers of this answer to a segment.
+  @inline(__always) public func headersByteCount(for segment: Segment) -> UInt32 {
+    segment.transportOffset &+ UInt32(headerLength)
+  }
 
   /// Makes the packet this reply, cut or grown to its length, its headers composed in `headers` behind those of the
   /// link. The caller stores the payload behind them afterwards.
   ///
   /// False: the packet could not be changed; it must be dropped.
   @inline(__always)
-  public func write(to packet: PacketContext, for segment: Segment, headers: UnsafeMutableRawPointer) -> Bool {
+  public func write(
+    to packet: PacketContext, for segment: UnsafePointer<Segment>, headers: UnsafeMutableRawPointer
+  ) -> Bool {
     let length = headerLength
-    IPv4Header.emit(
-      to: headers + Segment.networkOffset, source: segment.flow.localAddress, destination: segment.flow.remoteAddress,
-      totalLength: UInt16(IPv4Header.byteCount) &+ length &+ payloadLength)
-    emitTransport(
-      to: headers + Segment.transportOffset, for: segment, length: length, isPartial: packet.checksumState.isPartial)
-    // The verifier must see that the length is in the limits: it is not followed through the branches above.
-    let headersLength = UInt32(Segment.transportOffset) &+ UInt32(length & 63)
+    let transport = headers + Self.transportPlace
+    if segment.pointee.isIPv6 {
+      IPv6Header.emit(
+        to: transport - IPv6Header.byteCount, source: segment.pointee.flow.localAddress,
+        destination: segment.pointee.flow.remoteAddress, payloadLength: length &+ payloadLength)
+    } else {
+      IPv4Header.emit(
+        to: transport - IPv4Header.byteCount, source: segment.pointee.flow.localAddress.ipv4,
+        destination: segment.pointee.flow.remoteAddress.ipv4,
+        totalLength: UInt16(IPv4Header.byteCount) &+ length &+ payloadLength)
+    }
+    emitTransport(to: transport, for: segment, length: length, isPartial: packet.checksumState.isPartial)
+    // The verifier must see that places and lengths are in their limits: they are not followed through memory.
+    let shortest = UInt32(IPv4Header.byteCount)
+    let transportOffset = segment.pointee.transportOffset
+    let headersLength = shortest &+ ((transportOffset &- shortest) & 63) &+ UInt32(length & 63)
+    let start = (Self.transportPlace &- Int(transportOffset)) & (Self.transportPlace &- 1)
     return packet.resize(to: headersLength &+ UInt32(payloadLength))
-      && packet.store(0, from: UnsafeRawPointer(headers), length: headersLength)
+      && packet.store(0, from: UnsafeRawPointer(headers + start), length: headersLength)
   }
 
   @inline(__always)
   private func emitTransport(
-    to header: UnsafeMutableRawPointer, for segment: Segment, length: UInt16, isPartial: Bool
+    to header: UnsafeMutableRawPointer, for segment: UnsafePointer<Segment>, length: UInt16, isPartial: Bool
   ) {
-    header.put16(segment.flow.localPort, 0)
-    header.put16(segment.flow.remotePort, 2)
+    header.put16(segment.pointee.flow.localPort, 0)
+    header.put16(segment.pointee.flow.remotePort, 2)
     header.put32(sequence.value.bigEndian, 4)
     header.put32(acknowledgement.value.bigEndian, 8)
     let offsetAndFlags = (length << 10) | UInt16(flags)
@@ -81,10 +102,8 @@ public struct Reply: BitwiseCopyable {
     emitOptions(to: header + TCPHeader.byteCount)
 
     var checksum = Checksum()
-    checksum.add(segment.flow.localAddress)
-    checksum.add(segment.flow.remoteAddress)
-    checksum.add(UInt16(IPv4Header.protocolTCP).bigEndian)
-    checksum.add((length &+ payloadLength).bigEndian)
+    checksum.addPseudoHeader(
+      segment.pointee.flow.localAddress, segment.pointee.flow.remoteAddress, segmentLength: length &+ payloadLength)
     if isPartial {
       // Whoever sends the packet on adds the rest (CHECKSUM_PARTIAL in include/linux/skbuff.h).
       header.put16(checksum.folded, 16)

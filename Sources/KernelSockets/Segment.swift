@@ -9,6 +9,9 @@ public struct Segment: BitwiseCopyable {
   public var sequence: SequenceNumber
   public var acknowledgement: SequenceNumber
   public var flags: TCPFlags
+  /// Bytes of the link-layer header, 0 on a device that has none, and of the IP header.
+  public var linkLength: UInt8
+  public var networkLength: UInt8
   /// The client's window as it stands in the header.
   public var window: UInt16
   /// Bytes of the TCP header.
@@ -19,41 +22,64 @@ public struct Segment: BitwiseCopyable {
   public var headerSum: Checksum
   public var options: SegmentOptions
 
-  /// Bytes of the headers in front of the payload of a segment without options.
-  public static var headersByteCount: Int {
-    EthernetHeader.byteCount &+ IPv4Header.byteCount &+ TCPHeader.byteCount
-  }
-  static var networkOffset: Int { EthernetHeader.byteCount }
-  static var transportOffset: Int { EthernetHeader.byteCount &+ IPv4Header.byteCount }
-
-  /// Reads the headers. False: not a whole plain TCP segment over IPv4 over Ethernet; that is the kernel's.
+  /// Reads the headers. False: not a whole plain TCP segment, straight behind a plain IPv4 or an IPv6 header, behind an
+  /// Ethernet header or none; that is the kernel's.
   @inline(__always) public mutating func read(_ packet: PacketContext) -> Bool {
-    guard let front = packet.front(Self.headersByteCount) else { return false }
-    guard EthernetHeader(front).type == EthernetHeader.typeIPv4 else { return false }
-    let network = IPv4Header(front + Self.networkOffset)
-    guard network.isPlain, network.proto == IPv4Header.protocolTCP, !network.isFragment else { return false }
-    let transport = TCPHeader(front + Self.transportOffset)
-    let headers = UInt32(transport.headerLength) &+ UInt32(IPv4Header.byteCount)
-    let total = UInt32(network.totalLength)
-    // A frame may be padded behind the datagram; a datagram longer than its frame is nobody's.
-    guard transport.headerLength >= 20, total >= headers else { return false }
-    guard total &+ UInt32(EthernetHeader.byteCount) <= packet.length else { return false }
+    let distance = packet.linkHeaderLength
+    // The mask changes no length there is; by it the verifier knows the places in the packet.
+    let link = distance & 14
+    guard distance < 16, link == EthernetHeader.byteCount || link == 0 else { return false }
+    linkLength = UInt8(truncatingIfNeeded: link)
+    let type = packet.networkProtocol
+    if type == EtherType.ipv4 { return readIPv4(packet, at: link) }
+    return type == EtherType.ipv6 && readIPv6(packet, at: link)
+  }
 
-    flow = FlowKey(
-      remoteAddress: network.source, localAddress: network.destination,
-      remotePort: transport.sourcePort, localPort: transport.destinationPort)
+  @inline(__always) private mutating func readIPv4(_ packet: PacketContext, at link: Int) -> Bool {
+    guard let front = packet.bytes(IPv4Header.byteCount &+ TCPHeader.byteCount, at: link) else { return false }
+    let network = IPv4Header(front)
+    guard network.isPlain, network.proto == TCPHeader.protocolNumber, !network.isFragment else { return false }
+    if !network.isChecksumRight { return false }
+    flow.remoteAddress = IPAddress(ipv4: network.source)
+    flow.localAddress = IPAddress(ipv4: network.destination)
+    networkLength = UInt8(IPv4Header.byteCount)
+    return readTransport(
+      packet, TCPHeader(front + IPv4Header.byteCount),
+      length: UInt32(network.totalLength) &- UInt32(IPv4Header.byteCount))
+  }
+
+  /// What has extension headers, fragments and jumbograms among it, names another header than TCP's as the next one.
+  @inline(__always) private mutating func readIPv6(_ packet: PacketContext, at link: Int) -> Bool {
+    guard let front = packet.bytes(IPv6Header.byteCount &+ TCPHeader.byteCount, at: link) else { return false }
+    let network = IPv6Header(front)
+    guard network.isVersion6, network.nextHeader == TCPHeader.protocolNumber else { return false }
+    flow.remoteAddress = network.source
+    flow.localAddress = network.destination
+    // An IPv4-mapped address is none that a packet may carry (RFC 4038 section 4.2), and here it would be taken for IPv4.
+    if flow.remoteAddress.isIPv4 || flow.localAddress.isIPv4 { return false }
+    networkLength = UInt8(IPv6Header.byteCount)
+    return readTransport(
+      packet, TCPHeader(front + IPv6Header.byteCount), length: UInt32(network.payloadLength))
+  }
+
+  /// - Parameter length: of the segment, as the network header says.
+  @inline(__always)
+  private mutating func readTransport(_ packet: PacketContext, _ transport: TCPHeader, length: UInt32) -> Bool {
+    let header = transport.headerLength
+    // A frame may be padded behind the datagram; a datagram longer than its frame is nobody's.
+    guard header >= 20, length >= UInt32(header), length <= 0xffff else { return false }
+    guard length &+ transportOffset <= packet.length else { return false }
+    flow.remotePort = transport.sourcePort
+    flow.localPort = transport.destinationPort
     sequence = transport.sequence
     acknowledgement = transport.acknowledgement
     flags = transport.flags
     window = transport.window
-    headerLength = transport.headerLength
-    payloadLength = UInt16(truncatingIfNeeded: total &- headers)
+    headerLength = header
+    payloadLength = UInt16(truncatingIfNeeded: length) &- header
     headerSum = Checksum()
-    if !network.isChecksumRight { return false }
-    headerSum.add(network.source)
-    headerSum.add(network.destination)
-    headerSum.add(UInt16(IPv4Header.protocolTCP).bigEndian)
-    headerSum.add(UInt16(truncatingIfNeeded: total &- UInt32(IPv4Header.byteCount)).bigEndian)
+    headerSum.addPseudoHeader(
+      flow.remoteAddress, flow.localAddress, segmentLength: UInt16(truncatingIfNeeded: length))
     for word in 0..<5 { headerSum.add(transport.base.word32(word &* 4)) }
     options = SegmentOptions()
     if headerLength >= UInt16(TCPHeader.byteCount) &+ TCPOption.timestampsByteCount && !flags.has(TCPFlags.syn) {
@@ -62,10 +88,11 @@ public struct Segment: BitwiseCopyable {
     return true
   }
 
+  @inline(__always) public var isIPv6: Bool { networkLength == UInt8(IPv6Header.byteCount) }
+  /// Where the TCP header begins in the packet.
+  @inline(__always) public var transportOffset: UInt32 { UInt32(linkLength) &+ UInt32(networkLength) }
   /// Where the payload begins in the packet.
-  @inline(__always) public var payloadOffset: UInt32 {
-    UInt32(Self.transportOffset) &+ UInt32(headerLength)
-  }
+  @inline(__always) public var payloadOffset: UInt32 { transportOffset &+ UInt32(headerLength) }
   /// What the segment takes of the sequence space.
   @inline(__always) public var sequenceLength: UInt32 {
     UInt32(payloadLength) &+ (flags.has(TCPFlags.fin) ? 1 : 0) &+ (flags.has(TCPFlags.syn) ? 1 : 0)

@@ -38,16 +38,15 @@ public struct SegmentOptions: BitwiseCopyable, Sendable {
 extension Segment {
   /// Options as they are aligned by nearly everybody, in every segment but a SYN: timestamps, then perhaps SACK.
   @inline(__always) mutating func readAlignedOptions(_ packet: PacketContext) {
-    let timestampsEnd = Self.headersByteCount &+ Int(TCPOption.timestampsByteCount)
-    guard let front = packet.front(timestampsEnd) else { return }
-    let option = front + Self.headersByteCount
+    let place = Int(transportOffset & 63) &+ TCPHeader.byteCount
+    let timestampsLength = Int(TCPOption.timestampsByteCount)
+    guard let option = packet.bytes(timestampsLength, at: place) else { return }
     if option.word32(0) != SegmentOptions.alignedTimestamps { return }
     options.timestamp = option.word32(4).bigEndian
     options.echo = option.word32(8).bigEndian
     options.present = SegmentOptions.Present.timestamps
-    if Int(headerLength) < TCPHeader.byteCount &+ Int(TCPOption.timestampsByteCount) &+ 12 { return }
-    guard let longer = packet.front(timestampsEnd &+ 12) else { return }
-    let block = longer + timestampsEnd
+    if Int(headerLength) < TCPHeader.byteCount &+ timestampsLength &+ 12 { return }
+    guard let block = packet.bytes(12, at: place &+ timestampsLength) else { return }
     if block.word32(0) & 0x00ff_ffff != SegmentOptions.alignedSACK { return }
     options.sackEnd = block.word32(8).bigEndian
     options.present |= SegmentOptions.Present.sack

@@ -1,12 +1,17 @@
-/// SipHash-2-4 of a message of exactly 16 bytes (Aumasson and Bernstein, "SipHash: a fast short-input PRF").
+/// SipHash-2-4 of a message of exactly 40 bytes (Aumasson and Bernstein, "SipHash: a fast short-input PRF").
 public enum SipHash {
   @inline(__always)
-  public static func hash(key: (UInt64, UInt64), _ first: UInt64, _ second: UInt64) -> UInt64 {
+  public static func hash(
+    key: (UInt64, UInt64), _ first: UInt64, _ second: UInt64, _ third: UInt64, _ fourth: UInt64, _ fifth: UInt64
+  ) -> UInt64 {
     var state = State(key: key)
     state.absorb(first)
     state.absorb(second)
+    state.absorb(third)
+    state.absorb(fourth)
+    state.absorb(fifth)
     // The last block holds the message's length in its top byte.
-    state.absorb(16 << 56)
+    state.absorb(40 << 56)
     return state.finish()
   }
 

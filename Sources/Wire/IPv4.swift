@@ -2,7 +2,6 @@
 /// Addresses stay in network byte order: they are only compared and copied.
 public struct IPv4Header {
   public static var byteCount: Int { 20 }
-  public static var protocolTCP: UInt8 { 6 }
 
   public let base: UnsafeRawPointer
   @inline(__always) public init(_ base: UnsafeRawPointer) { self.base = base }

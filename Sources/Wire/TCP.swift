@@ -1,6 +1,8 @@
 /// A TCP header (RFC 9293 section 3.1); a view of its first 20 bytes, whose length has been checked.
 public struct TCPHeader {
   public static var byteCount: Int { 20 }
+  /// In a header of IPv4 or IPv6.
+  public static var protocolNumber: UInt8 { 6 }
 
   public let base: UnsafeRawPointer
   @inline(__always) public init(_ base: UnsafeRawPointer) { self.base = base }
@@ -46,6 +48,7 @@ public enum TCPOption {
   public static var timestampsByteCount: UInt16 { 12 }
   /// A larger shift count counts as this one (RFC 7323 section 2.3).
   public static var windowShiftMax: UInt8 { 14 }
-  /// What a peer that offers no MSS takes over IPv4 (RFC 9293 section 3.7.1).
+  /// What a peer that offers no MSS takes over IPv4, and over IPv6 (RFC 9293 section 3.7.1).
   public static var segmentSizeDefault: UInt16 { 536 }
+  public static var segmentSizeDefaultIPv6: UInt16 { 1220 }
 }

@@ -65,7 +65,7 @@ enum Helper {
   }
 
   static func lookupSocket(_ context: MutablePointer, _ tuple: Pointer, _ size: UInt32) -> MutablePointer? {
-    kernel.socket(tuple.loadUnaligned(as: SocketTuple.self))
+    kernel.socket(Array(UnsafeRawBufferPointer(start: tuple, count: Int(size))))
   }
   static func releaseSocket(_ socket: MutablePointer) { kernel.release(socket) }
   static func tcpSocket(_ socket: MutablePointer) -> MutablePointer? { socket }
@@ -80,5 +80,6 @@ enum Helper {
   ) -> Int32 {
     kernel.assign(attributes.load(as: RequestSocketAttributes.self))
   }
+  static func linkHeaderLength(_ context: MutablePointer) -> UInt16 { kernel.linkHeaderLength }
   static func checksumBits(_ context: MutablePointer) -> UInt8 { kernel.checksumState }
 }

@@ -11,12 +11,14 @@ public final class SimulatedKernel {
   public var checksumState: UInt8 = 0
   /// Of the device packets come in on: loopback's.
   public var deviceMTU: UInt32 = 65_536
-  /// Local addresses and ports with a listener.
-  public var listeners: [(address: UInt32, port: UInt16)] = []
+  /// Bytes in front of the network header: Ethernet's.
+  public var linkHeaderLength: UInt16 = 14
+  /// Ports with a listener on every address, in network byte order.
+  public var listeningPorts: Set<UInt16> = []
   /// Those of them that are of MPTCP, by port.
   public var multipathPorts: Set<UInt16> = []
-  /// Connections the kernel has a socket for.
-  public var connections: [SocketTuple] = []
+  /// Connections the kernel has a socket for: their `struct bpf_sock_tuple`, of the length of its family.
+  public var connections: Set<[UInt8]> = []
   /// What bpf_sk_assign_tcp_reqsk answers: 0 or a negative errno.
   public var assignResult: Int32 = 0
   /// Called after each copy into a packet: what another CPU does meanwhile.
@@ -56,9 +58,19 @@ public final class SimulatedKernel {
     context.initializeMemory(as: UInt8.self, repeating: 0, count: 192)
     context.storeBytes(of: UInt32(bytes.count), toByteOffset: 0, as: UInt32.self)
     context.storeBytes(of: type, toByteOffset: 4, as: UInt32.self)
+    context.storeBytes(of: UInt32(networkProtocol), toByteOffset: 16, as: UInt32.self)
     context.storeBytes(of: interfaceIndex, toByteOffset: 40, as: UInt32.self)
     let verdict = program(context)
     return (verdict, packet)
+  }
+
+  /// What the device says of the packet, in network byte order: the Ethernet header's type, or, where there is none, the
+  /// version of IP.
+  private var networkProtocol: UInt16 {
+    if linkHeaderLength == 14 && packet.count >= 14 {
+      return packet.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 12, as: UInt16.self) }
+    }
+    return (packet.first.map { $0 >> 4 } == 6 ? 0x86dd : UInt16(0x0800)).bigEndian
   }
 
   /// The memory of an array's entry, or of a hash's value.
@@ -97,19 +109,15 @@ public final class SimulatedKernel {
     return made
   }
 
-  func socket(_ tuple: SocketTuple) -> UnsafeMutableRawPointer? {
-    let isConnection = connections.contains {
-      $0.sourceAddress == tuple.sourceAddress && $0.sourcePort == tuple.sourcePort
-        && $0.destinationAddress == tuple.destinationAddress && $0.destinationPort == tuple.destinationPort
-    }
-    let isListener = listeners.contains {
-      ($0.address == 0 || $0.address == tuple.destinationAddress) && $0.port == tuple.destinationPort
-    }
+  func socket(_ tuple: [UInt8]) -> UnsafeMutableRawPointer? {
+    let isConnection = connections.contains(tuple)
+    let port = tuple.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: tuple.count - 2, as: UInt16.self) }
+    let isListener = listeningPorts.contains(port)
     guard isConnection || isListener else { return nil }
     references += 1
     let socket = UnsafeMutableRawPointer.allocate(byteCount: 88, alignment: 8)
     socket.initializeMemory(as: UInt8.self, repeating: 0, count: 88)
-    let isMultipath = multipathPorts.contains(tuple.destinationPort)
+    let isMultipath = multipathPorts.contains(port)
     socket.storeBytes(of: isMultipath ? 1 : 0, toByteOffset: Self.isMultipathOffset, as: UInt8.self)
     // BPF_TCP_ESTABLISHED or BPF_TCP_LISTEN, where `struct bpf_sock` has the state.
     socket.storeBytes(of: isConnection ? 1 : 10, toByteOffset: 72, as: UInt32.self)

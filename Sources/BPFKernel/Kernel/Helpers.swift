@@ -103,6 +103,12 @@ enum Helper {
     let byte = skb.load(fromByteOffset: Int(truncatingIfNeeded: ipSummedOffset), as: UInt8.self)
     return byte >> (ipSummedShift & 7)
   }
+  /// From the packet's link-layer header to its network header, in bytes.
+  @inline(__always) static func linkHeaderLength(_ context: MutablePointer) -> UInt16 {
+    guard let skb = bpf_cast_to_kern_ctx(context) else { return 0 }
+    let network = skb.load(fromByteOffset: Int(truncatingIfNeeded: networkHeaderOffset), as: UInt16.self)
+    return network &- skb.load(fromByteOffset: Int(truncatingIfNeeded: macHeaderOffset), as: UInt16.self)
+  }
 }
 
 @_extern(c, "bpf_sk_assign_tcp_reqsk")
@@ -118,5 +124,8 @@ func bpf_cast_to_kern_ctx(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRa
 /// before the constants are frozen.
 @section(".rodata.kernel") @used nonisolated(unsafe) var ipSummedOffset: UInt32 = 0
 @section(".rodata.kernel") @used nonisolated(unsafe) var ipSummedShift: UInt8 = 0
+/// Where `network_header` and `mac_header` are, in the same way.
+@section(".rodata.kernel") @used nonisolated(unsafe) var networkHeaderOffset: UInt32 = 0
+@section(".rodata.kernel") @used nonisolated(unsafe) var macHeaderOffset: UInt32 = 0
 /// Where `is_mptcp` is in `struct tcp_sock`, in the same way; 0 in kernels without MPTCP.
 @section(".rodata.kernel") @used nonisolated(unsafe) var isMPTCPOffset: UInt32 = 0
