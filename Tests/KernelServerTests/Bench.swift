@@ -10,7 +10,7 @@ import Wire
 ///
 /// The wall clock stands still at `second`, half of it gone, unless a test moves it.
 final class Bench {
-  static let server = Endpoint.loopback(1, port: 8080)
+  static var server: Endpoint { .loopback(1, port: 8080) }
   static let date = Array("Fri, 15 Jan 2027 08:00:00 GMT".utf8)
   private static let firstSecond: UInt64 = 1_800_000_000
 
@@ -64,9 +64,9 @@ final class Bench {
     on local: Endpoint = Bench.server, backend: Endpoint = Bench.server, flags: UInt16 = Listener.ownAddress,
     site: UInt16 = 0
   ) throws {
-    let key = ListenerKey(address: local.address.bigEndian, port: local.port.bigEndian)
+    let key = ListenerKey(address: local.key, port: local.port.bigEndian)
     let listener = Listener(
-      backendAddress: backend.address.bigEndian, backendPort: backend.port.bigEndian, flags: flags, defaultSite: site)
+      backendAddress: backend.key, backendPort: backend.port.bigEndian, flags: flags, defaultSite: site)
     for machine in machines { try machine.setListener(key, listener) }
   }
 
@@ -78,7 +78,7 @@ final class Bench {
 
   /// Puts a prefix of clients' addresses on a list.
   func list(_ address: UInt32, length: UInt32, isAllowed: Bool) throws {
-    let prefix = PrefixKey(length: length, address: address.bigEndian)
+    let prefix = PrefixKey(length: 96 + length, address: Endpoint(address, 0).key)
     for machine in machines { try machine.setPrefix(prefix, isAllowed: isAllowed) }
   }
 
@@ -86,7 +86,7 @@ final class Bench {
   func route(_ address: UInt32, length: UInt32, by interfaceIndex: UInt32, local: UInt32 = Bench.server.address) throws
   {
     let key = RouteKey(
-      length: 32 + length, localAddress: local.bigEndian, remoteAddress: address.bigEndian)
+      length: 128 + 96 + length, localAddress: Endpoint(local, 0).key, remoteAddress: Endpoint(address, 0).key)
     for machine in machines { try machine.setRoute(key, interfaceIndex) }
   }
 
@@ -164,7 +164,7 @@ final class Bench {
 
   static func flow(_ client: Endpoint, _ server: Endpoint = Bench.server) -> FlowKey {
     FlowKey(
-      remoteAddress: client.address.bigEndian, localAddress: server.address.bigEndian,
+      remoteAddress: client.key, localAddress: server.key,
       remotePort: client.port.bigEndian, localPort: server.port.bigEndian)
   }
 
@@ -232,4 +232,36 @@ final class Bench {
     for index in Array(hostEnd..<MissEvent.pathOffset) + Array(pathEnd..<MissEvent.byteCount) { event[index] = 0 }
     return event
   }
+}
+
+extension Endpoint {
+  /// The address as the kernel part's maps have it.
+  var key: IPAddress {
+    let bytes = (isIPv6 ? [] : [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]) + addressBytes
+    return bytes.withUnsafeBytes { IPAddress($0.baseAddress!) }
+  }
+}
+
+/// Runs every test twice: once over IPv4 and once over IPv6.
+struct BothFamilies: SuiteTrait, TestTrait, TestScoping {
+  var isRecursive: Bool { true }
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+  ) async throws {
+    for family in Family.allCases {
+      try await Family.$current.withValue(family) { try await function() }
+    }
+  }
+}
+
+extension Trait where Self == BothFamilies {
+  static var bothFamilies: Self { Self() }
+}
+
+extension Family {
+  /// The MSS of those who name none, and the smallest the kernel takes over.
+  static var segmentSizeMin: UInt16 { current == .ipv6 ? 1220 : 536 }
+  /// What loopback's MTU of 65,536 bytes has room for.
+  static var segmentSizeMax: UInt16 { current == .ipv6 ? 65_476 : 65_496 }
 }

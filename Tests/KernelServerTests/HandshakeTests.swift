@@ -4,7 +4,7 @@ import KernelTestSupport
 import Testing
 
 /// All tests of the program. They run one after the other: there is one simulated and one real kernel.
-@Suite(.serialized) enum KernelPart {}
+@Suite(.serialized, .bothFamilies) enum KernelPart {}
 
 extension KernelPart {
   @Suite struct Handshakes {
@@ -15,7 +15,7 @@ extension KernelPart {
     @Test("a SYN is answered with the cookie and the MSS it offered, and nothing is stored")
     func cookie() throws {
       let bench = try Bench()
-      for size: UInt16 in [536, 1220, 1459, 1460, 1461, 8960, 65_495] {
+      for size: UInt16 in [Family.segmentSizeMin, 1220, 1439, 1440, 1459, 1460, 1461, 8940, 8960, 65_476] {
         let client = Client(bench)
         let outcome = try bench.send(
           syn(client, TCPOptionBytes.linux(size)), .synAck(segmentSize: size, acknowledging: client.next &+ 1))
@@ -29,26 +29,25 @@ extension KernelPart {
     func deviceLimit() throws {
       let bench = try Bench()
       let client = Client(bench)
-      // Loopback's MTU is 65,536 bytes.
       try bench.send(
-        syn(client, TCPOptionBytes.linux(65_535)), .synAck(segmentSize: 65_496, acknowledging: client.next &+ 1))
+        syn(client, TCPOptionBytes.linux(65_535)), .synAck(segmentSize: Family.segmentSizeMax, acknowledging: client.next &+ 1))
     }
 
-    @Test("a SYN without MSS gets no option; it is taken for 536")
+    @Test("a SYN without MSS gets no option; it is taken for the smallest")
     func noSegmentSize() throws {
       let bench = try Bench()
       for options in [[], [.selectiveAcknowledgement, .windowScale(2)]] as [[TCPOptionBytes]] {
         let client = Client(bench)
         let outcome = try bench.send(
           syn(client, options), .synAck(segmentSize: nil, acknowledging: client.next &+ 1))
-        #expect(outcome.reply?.sequence == bench.cookie(client.local, start: client.next, size: 536))
+        #expect(outcome.reply?.sequence == bench.cookie(client.local, start: client.next, size: Family.segmentSizeMin))
       }
     }
 
     @Test("a SYN that offers less than the kernel takes over is the kernel's")
     func tinySegments() throws {
       let bench = try Bench()
-      try bench.send(syn(Client(bench), [.segmentSize(535)]), .left)
+      try bench.send(syn(Client(bench), [.segmentSize(Family.segmentSizeMin - 1)]), .left)
     }
 
     @Test("ECN, data and urgency in a SYN are not taken up")
@@ -151,7 +150,7 @@ extension KernelPart {
       try check { $0.fragment = 0x2000 }
       try check { $0.fragment = 0x0010 }
     }
-    @Test("IP options") func ipOptions() throws { try check { $0.ipOptions = [1, 1, 1, 0] } }
+    @Test("IP options, or an extension header") func ipOptions() throws { try check { $0.ipOptions = [1, 1, 1, 0] } }
     @Test("other protocols") func otherProtocols() throws {
       try check { $0.proto = 17 }
       try check { $0.etherType = 0x88b5 }
@@ -165,7 +164,10 @@ extension KernelPart {
       try check { $0.destinationMAC = [255, 255, 255, 255, 255, 255] }
       try check { $0.destinationMAC = [1, 0, 0x5e, 0, 0, 1] }
     }
-    @Test("a wrong IP checksum") func ipChecksum() throws { try check { $0.ipChecksumError = 1 } }
+    @Test("a wrong IP checksum") func ipChecksum() throws {
+      // IPv6 has none.
+      if Family.current == .ipv4 { try check { $0.ipChecksumError = 1 } }
+    }
     @Test("lengths that are not the packet's") func lengths() throws {
       try check { $0.totalLengthError = 1 }
       try check { $0.totalLengthError = -1000 }
@@ -179,7 +181,7 @@ extension KernelPart {
       try client.connect()
       let whole = client.request(get("/")).bytes
       // The real kernel takes no frame for a test that ends in its network header.
-      for length in 34..<whole.count {
+      for length in (Family.current == .ipv6 ? 54 : 34)..<whole.count {
         let outcome = try bench.send(bytes: Array(whole[..<length]), flow: client.flow)
         #expect(outcome.verdict == Outcome.next && outcome.isUntouched, "\(length)")
       }

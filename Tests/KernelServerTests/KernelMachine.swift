@@ -49,6 +49,9 @@ final class KernelMachine: Machine {
     let summed = try types.member("ip_summed", of: "sk_buff")
     options.setConstant("ipSummedOffset", to: UInt32(summed.offset_bytes))
     options.setConstant("ipSummedShift", to: UInt8(summed.offset_bits % 8))
+    for (constant, member) in [("networkHeaderOffset", "network_header"), ("macHeaderOffset", "mac_header")] {
+      options.setConstant(constant, to: UInt32(try types.member(member, of: "sk_buff").offset_bytes))
+    }
     let multipath = try? types.member("is_mptcp", of: "tcp_sock")
     options.setConstant("isMPTCPOffset", to: UInt32(multipath?.offset_bytes ?? 0))
     options.setConstant("arenaMask", to: UInt32(MachineMemory.arenaByteCount - Limits.recordAlignment))

@@ -52,16 +52,18 @@ extension KernelPart {
 
     @Test("types have the sizes the contract names") func types() {
       #expect(MemoryLayout<Control>.stride == 72 && MemoryLayout<DateEntry>.stride == 48)
-      #expect(MemoryLayout<ListenerKey>.stride == 8 && MemoryLayout<Listener>.stride == 16)
-      #expect(MemoryLayout<PrefixKey>.stride == 8 && MemoryLayout<PrefixKey>.offset(of: \.address) == 4)
-      #expect(MemoryLayout<RouteKey>.stride == 12 && MemoryLayout<RouteKey>.offset(of: \.localAddress) == 4)
-      #expect(MemoryLayout<HostKey>.stride == 64 && MemoryLayout<FlowKey>.stride == 12)
+      #expect(MemoryLayout<ListenerKey>.stride == 20 && MemoryLayout<Listener>.stride == 24)
+      #expect(MemoryLayout<PrefixKey>.stride == 24 && MemoryLayout<PrefixKey>.offset(of: \.address) == 8)
+      #expect(MemoryLayout<RouteKey>.stride == 36 && MemoryLayout<RouteKey>.offset(of: \.localAddress) == 4)
+      #expect(MemoryLayout<HostKey>.stride == 64 && MemoryLayout<FlowKey>.stride == 36)
+      #expect(MemoryLayout<FlowKey>.size == Int(SocketTuple.byteCountIPv6), "a flow is a struct bpf_sock_tuple of IPv6")
+      for size in [20, 36] { #expect(size <= MemoryLayout<HostKey>.size, "keys are made in the place of the Host") }
       #expect(MemoryLayout<Connection>.stride == 60 && MemoryLayout<ObjectRecord>.stride == 40)
       #expect(ObjectRecord.byteCount == 40 && ObjectRecord.pathOffset == ObjectRecord.byteCount)
       #expect(MemoryLayout<StoredRepresentation>.size == StoredRepresentation.byteCount)
       #expect(ContentCoding.count == ContentCoding.allCases.count)
       #expect(MemoryLayout<ResponseVariant>.stride == 8 && MemoryLayout<MissEvent>.stride == MissEvent.hostOffset)
-      #expect(MemoryLayout<SocketTuple>.size == 12 && MemoryLayout<RequestSocketAttributes>.size == 20)
+      #expect(MemoryLayout<SocketTuple>.size == Int(SocketTuple.byteCount) && MemoryLayout<RequestSocketAttributes>.size == 20)
     }
 
     @Test("fields are where the kernel part reads them") func offsets() {
@@ -140,7 +142,7 @@ extension KernelPart {
       ] {
         #expect(value.nonzeroBitCount == 1, "\(value)")
       }
-      #expect(Limits.responseBytesMax + Segment.headersByteCount <= 16_064)
+      #expect(Limits.responseBytesMax + 14 + 40 + 60 <= 16_064, "headers of Ethernet, IPv6 and TCP")
       // headOffset and what is copied from there stay in the arena's mapping.
       #expect(Int(UInt16.max) + 16_384 <= Limits.arenaSlackBytes)
       #expect(HandoverReason.allCases.count <= HandoverReason.count && DropReason.allCases.count <= DropReason.count)

@@ -79,7 +79,8 @@ extension MachineOutcome {
       return frame
     }
     var frame = frame
-    for place in [50, 51, timestamp, timestamp + 1, timestamp + 2, timestamp + 3] { frame[place] = 0 }
+    let checksum = segment.transportPlace + 16
+    for place in [checksum, checksum + 1, timestamp, timestamp + 1, timestamp + 2, timestamp + 3] { frame[place] = 0 }
     return frame
   }
 }

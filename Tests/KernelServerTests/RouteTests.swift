@@ -6,7 +6,7 @@ extension KernelPart {
   /// Where the routing table sends what goes back to a client. Packets of these tests come in on interface 1.
   @Suite struct Routes {
     private static let client: UInt32 = 0xc000_0207
-    private static let otherPort = Endpoint.loopback(1, port: 80)
+    private static var otherPort: Endpoint { .loopback(1, port: 80) }
 
     private func syn(to server: Endpoint = Bench.server, port: UInt16 = 40_000) -> Packet {
       .tcp(from: Endpoint(Self.client, port), to: server, .syn, sequence: 1)

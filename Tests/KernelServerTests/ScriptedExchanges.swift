@@ -53,8 +53,8 @@ private final class BenchWorld: World {
   let client: Endpoint
   let server = Bench.server
   let hasKernel = false
-  /// Of loopback, over IPv4.
-  let mssMax: UInt16 = 65_496
+  /// Of loopback.
+  let mssMax = Family.segmentSizeMax
   private var outcome: Outcome?
   private var replies: [ReceivedSegment] = []
 

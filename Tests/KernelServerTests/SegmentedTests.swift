@@ -64,6 +64,7 @@ extension KernelPart {
 
     @Test("in any segment size", arguments: [536, 1220, 1340, 1400, 1452, 4036] as [UInt16])
     func sizes(segmentSize: UInt16) throws {
+      let segmentSize = max(segmentSize, Family.segmentSizeMin)
       let exchange = try Exchange(5000, segmentSize: segmentSize)
       let outcome = try exchange.bench.send(exchange.client.request(exchange.request))
       #expect(assembled(exchange, outcome.sent, from: exchange.client.received) == exchange.response)
@@ -72,8 +73,9 @@ extension KernelPart {
 
     @Test("what does not fit into the initial window, or the client's, is handed over")
     func windows() throws {
-      // RFC 6928: ten segments of 536 bytes.
-      try handsOver(Exchange(5500, segmentSize: 536), .congestionWindow)
+      // RFC 6928: ten segments.
+      let size = Family.segmentSizeMin
+      try handsOver(Exchange(10 * Int(size) + 140, segmentSize: size), .congestionWindow)
       try handsOver(Exchange(14_620), .congestionWindow)
       let exchange = try Exchange(9000)
       try exchange.bench.send(

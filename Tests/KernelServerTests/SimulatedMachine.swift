@@ -30,7 +30,7 @@ final class SimulatedMachine: Machine {
   func reset() {
     kernel = SimulatedKernel()
     kernel.activate()
-    kernel.listeners = [(address: 0, port: Bench.server.port.bigEndian)]
+    kernel.listeningPorts = [Bench.server.port.bigEndian]
     // What the kernel says to a hand-over when a packet is on no wire (net/core/filter.c: not at tc ingress).
     kernel.assignResult = -22
     memory = Self.memoryOfCurrentKernel()
@@ -54,7 +54,7 @@ final class SimulatedMachine: Machine {
   }
 
   func listenMultipath(on port: UInt16) {
-    kernel.listeners.append((address: 0, port: port.bigEndian))
+    kernel.listeningPorts.insert(port.bigEndian)
     kernel.multipathPorts.insert(port.bigEndian)
   }
 
@@ -77,10 +77,11 @@ final class SimulatedMachine: Machine {
   func takeAccessEvents() -> [[UInt8]] { kernel.takeEvents(of: Maps.accessEvents.definition) }
 
   func openSocket(from client: Endpoint) {
-    kernel.connections.append(
-      SocketTuple(
-        sourceAddress: client.address.bigEndian, destinationAddress: Bench.server.address.bigEndian,
-        sourcePort: client.port.bigEndian, destinationPort: Bench.server.port.bigEndian))
+    // struct bpf_sock_tuple
+    var tuple = client.addressBytes + Bench.server.addressBytes
+    tuple.append16(client.port)
+    tuple.append16(Bench.server.port)
+    kernel.connections.insert(tuple)
   }
 
   func run(_ packet: [UInt8]) -> (verdict: Int32, packet: [UInt8]) {

@@ -21,6 +21,7 @@ final class TestNamespace {
     defer { Self.comeBack(to: original) }
     descriptor = try Self.openOwn()
     try Self.raiseLoopback()
+    for host: UInt32 in [1, 2] { try Self.addAddress(0x7f00_0000 | host) }
   }
 
   deinit {
@@ -39,12 +40,11 @@ final class TestNamespace {
     return try body()
   }
 
-  /// Listens on every address.
+  /// Listens on every address, of IPv6 and of IPv4.
   func listen(on port: UInt16) throws {
     listener = try enter {
-      let made = try Self.stream()
-      try Self.withAddress(Endpoint(0, port)) { try Self.require(bind(made, $0, $1), "bind") }
-      try Self.require(Glibc.listen(made, 64), "listen")
+      let made = try Self.stream(AF_INET6)
+      try Self.listenAtAll(made, port)
       return made
     }
   }
@@ -52,9 +52,8 @@ final class TestNamespace {
   /// Listens on every address with MPTCP (IPPROTO_MPTCP, 262), until connections are closed.
   func listenMultipath(on port: UInt16) throws {
     let made = try enter {
-      let made = try Self.require(socket(AF_INET, Int32(SOCK_STREAM.rawValue), 262), "socket(IPPROTO_MPTCP)")
-      try Self.withAddress(Endpoint(0, port)) { try Self.require(bind(made, $0, $1), "bind") }
-      try Self.require(Glibc.listen(made, 64), "listen")
+      let made = try Self.require(socket(AF_INET6, Int32(SOCK_STREAM.rawValue), 262), "socket(IPPROTO_MPTCP)")
+      try Self.listenAtAll(made, port)
       return made
     }
     sockets.append(made)
@@ -63,7 +62,7 @@ final class TestNamespace {
   /// Makes a connection that both ends keep open.
   func connect(from client: Endpoint, to server: Endpoint) throws {
     try enter {
-      let made = try Self.stream()
+      let made = try Self.stream(client.isIPv6 ? AF_INET6 : AF_INET)
       sockets.append(made)
       try Self.withAddress(client) { try Self.require(bind(made, $0, $1), "bind") }
       try Self.withAddress(server) { try Self.require(Glibc.connect(made, $0, $1), "connect") }
@@ -116,21 +115,45 @@ final class TestNamespace {
 
   // MARK: System calls
 
-  private static func stream() throws -> Int32 {
-    try require(socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0), "socket")
+  private static func stream(_ family: Int32) throws -> Int32 {
+    try require(socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0), "socket")
+  }
+
+  private static func listenAtAll(_ socket: Int32, _ port: UInt16) throws {
+    let wildcard = Endpoint(0, port, network: [UInt8](repeating: 0, count: 12))
+    try withAddress(wildcard) { try require(bind(socket, $0, $1), "bind") }
+    try require(Glibc.listen(socket, 64), "listen")
   }
 
   private static func withAddress(_ end: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Void) rethrows
   {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = end.port.bigEndian
-    address.sin_addr.s_addr = end.address.bigEndian
-    try withUnsafePointer(to: &address) {
-      try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        try body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+    func call<Address>(_ address: Address) throws {
+      try withUnsafeBytes(of: address) {
+        try body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
       }
     }
+    guard end.isIPv6 else {
+      var address = sockaddr_in()
+      address.sin_family = sa_family_t(AF_INET)
+      address.sin_port = end.port.bigEndian
+      address.sin_addr.s_addr = end.address.bigEndian
+      return try call(address)
+    }
+    var address = sockaddr_in6()
+    address.sin6_family = sa_family_t(AF_INET6)
+    address.sin6_port = end.port.bigEndian
+    withUnsafeMutableBytes(of: &address.sin6_addr) { $0.copyBytes(from: end.addressBytes) }
+    try call(address)
+  }
+
+  /// Gives loopback an IPv6 address of the tests' network.
+  private static func addAddress(_ address: UInt32) throws {
+    let socket = try require(socket(AF_INET6, Int32(SOCK_DGRAM.rawValue), 0), "socket")
+    defer { close(socket) }
+    // struct in6_ifreq: address, prefix length, index of the interface.
+    var request = Endpoint(address, 0, network: Endpoint.testNetwork).addressBytes + [128, 0, 0, 0, 1, 0, 0, 0]
+    // SIOCSIFADDR.
+    try require(ioctl(socket, 0x8916, &request), "ioctl(SIOCSIFADDR)")
   }
 
   private static func raiseLoopback() throws {

@@ -9,7 +9,8 @@ func segment(
   options: SegmentOptions = SegmentOptions()
 ) -> Segment {
   Segment(
-    flow: FlowKey(remoteAddress: 1, localAddress: 2, remotePort: 3, localPort: 4),
+    flow: FlowKey(
+      remoteAddress: IPAddress(ipv4: 1), localAddress: IPAddress(ipv4: 2), remotePort: 3, localPort: 4),
     sequence: SequenceNumber(sequence), acknowledgement: SequenceNumber(acknowledgement),
     flags: TCPFlags(rawValue: flags.rawValue), window: 64_240, headerLength: headerLength,
     payloadLength: UInt16(payload), headerSum: Checksum(), options: options)

@@ -1,4 +1,4 @@
-/// A packet to be sent: a TCP segment in an IPv4 datagram in an Ethernet frame, right in every byte unless it is
+/// A packet to be sent: a TCP segment in an IPv4 or IPv6 datagram in an Ethernet frame, right in every byte unless it is
 /// made wrong on purpose.
 public struct Packet: Sendable {
   public var source: Endpoint
@@ -15,10 +15,14 @@ public struct Packet: Sendable {
 
   public var destinationMAC: [UInt8] = [0, 0, 0, 0, 0, 0]
   public var sourceMAC: [UInt8] = [2, 0, 0, 0, 0, 9]
-  public var etherType: UInt16 = 0x0800
+  /// False: as on a device that carries bare datagrams.
+  public var hasEthernet = true
+  /// nil: the addresses'.
+  public var etherType: UInt16?
+  /// With IPv6, an extension header: that of destination options.
   public var ipOptions: [UInt8] = []
   public var proto: UInt8 = 6
-  /// Flags and fragment offset: "don't fragment".
+  /// Flags and fragment offset: "don't fragment". With IPv6, an extension header, if it is a fragment.
   public var fragment: UInt16 = 0x4000
   /// Added to what the fields should say.
   public var totalLengthError: Int = 0
@@ -45,9 +49,34 @@ public struct Packet: Sendable {
 
   public var bytes: [UInt8] {
     let segment = segmentBytes
-    var frame = destinationMAC + sourceMAC
-    frame.append16(etherType)
+    var frame: [UInt8] = []
+    if hasEthernet {
+      frame = destinationMAC + sourceMAC
+      frame.append16(etherType ?? (source.isIPv6 ? 0x86dd : 0x0800))
+    }
+    if source.isIPv6 { return frame + ipv6Headers(length: segment.count) + segment + padding }
     return frame + header(length: 20 + ipOptions.count + segment.count) + ipOptions + segment + padding
+  }
+
+  /// RFC 8200 sections 3, 4.5 and 4.6.
+  private func ipv6Headers(length: Int) -> [UInt8] {
+    var extensions: [UInt8] = []
+    var next = proto
+    if fragment & 0x3fff != 0 {
+      extensions = [next, 0]
+      // The offset is in the upper 13 bits there; the last bit says that more follow.
+      extensions.append16(fragment << 3 | (fragment >> 13 & 1))
+      extensions.append32(0x1234)
+      next = 44
+    }
+    if !ipOptions.isEmpty {
+      // PadN, of four bytes.
+      extensions = [next, 0, 1, 4, 0, 0, 0, 0] + extensions
+      next = 60
+    }
+    var header: [UInt8] = [0x60, 0x0b, 0xad, 0xf1]
+    header.append16(UInt16(truncatingIfNeeded: length + extensions.count + totalLengthError))
+    return header + [next, 64] + source.addressBytes + destination.addressBytes + extensions
   }
 
   private func header(length: Int) -> [UInt8] {
@@ -76,19 +105,22 @@ public struct Packet: Sendable {
     segment.append16(0)
     segment.append16(urgentPointer)
     segment += optionBytes + payload
-    let pseudo = Packet.pseudoHeader(source.address, destination.address, length: segment.count)
+    let pseudo = Packet.pseudoHeader(source.addressBytes, destination.addressBytes, length: segment.count)
     let checksum = InternetChecksum.value(pseudo + segment) &+ tcpChecksumError
     segment.replaceSubrange(16..<18, with: [UInt8(checksum >> 8), UInt8(checksum & 255)])
     return segment
   }
 
-  /// RFC 9293 section 3.1.
-  static func pseudoHeader(_ source: UInt32, _ destination: UInt32, length: Int) -> [UInt8] {
-    var header: [UInt8] = []
-    header.append32(source)
-    header.append32(destination)
-    header += [0, 6]
-    header.append16(UInt16(truncatingIfNeeded: length))
+  /// RFC 9293 section 3.1, and RFC 8200 section 8.1.
+  static func pseudoHeader(_ source: [UInt8], _ destination: [UInt8], length: Int) -> [UInt8] {
+    var header = source + destination
+    if source.count == 4 {
+      header += [0, 6]
+      header.append16(UInt16(truncatingIfNeeded: length))
+    } else {
+      header.append32(UInt32(truncatingIfNeeded: length))
+      header += [0, 0, 0, 6]
+    }
     return header
   }
 }

@@ -13,34 +13,69 @@ public struct ReceivedSegment: Sendable, CustomStringConvertible {
   /// What is wrong with the packet: nothing, if it is a good one.
   public let faults: [String]
 
-  /// `nil`: not a plain TCP segment over IPv4 over Ethernet.
-  public init?(_ frame: [UInt8]) {
-    guard frame.count >= 54, frame.word16(12) == 0x0800, frame[14] == 0x45, frame[23] == 6 else { return nil }
-    let headerLength = Int(frame[46] >> 4) * 4
-    guard headerLength >= 20, frame.count >= 34 + headerLength else { return nil }
-    destinationMAC = Array(frame[0..<6])
-    sourceMAC = Array(frame[6..<12])
-    source = Endpoint(frame.word32(26), frame.word16(34))
-    destination = Endpoint(frame.word32(30), frame.word16(36))
-    sequence = frame.word32(38)
-    acknowledgement = frame.word32(42)
-    flags = SegmentFlags(rawValue: frame[47])
-    window = frame.word16(48)
-    options = Array(frame[54..<34 + headerLength])
-    payload = Array(frame[(34 + headerLength)...])
-    faults = Self.faults(of: frame)
+  /// Where in the frame the TCP header is.
+  public let transportPlace: Int
+
+  /// `nil`: not a plain TCP segment over IPv4 or IPv6.
+  ///
+  /// - Parameter hasEthernet: false: the datagram alone, of a device without link-layer header.
+  public init?(_ frame: [UInt8], hasEthernet: Bool = true) {
+    let link = hasEthernet ? 14 : 0
+    guard frame.count >= link + 40 else { return nil }
+    let type = hasEthernet ? frame.word16(12) : frame[0] >> 4 == 6 ? 0x86dd : 0x0800
+    if type == 0x0800, frame[link] == 0x45, frame[link + 9] == 6 {
+      transportPlace = link + 20
+    } else if type == 0x86dd, frame[link] >> 4 == 6, frame[link + 6] == 6, frame.count >= link + 60 {
+      transportPlace = link + 40
+    } else {
+      return nil
+    }
+    let tcp = transportPlace
+    let headerLength = Int(frame[tcp + 12] >> 4) * 4
+    guard headerLength >= 20, frame.count >= tcp + headerLength else { return nil }
+    destinationMAC = hasEthernet ? Array(frame[0..<6]) : []
+    sourceMAC = hasEthernet ? Array(frame[6..<12]) : []
+    func end(_ address: Range<Int>, port: Int) -> Endpoint {
+      Endpoint(
+        frame.word32(address.upperBound - 4), frame.word16(port),
+        network: address.count == 16 ? Array(frame[address].prefix(12)) : nil)
+    }
+    let length = tcp == link + 20 ? 4 : 16
+    source = end(tcp - 2 * length..<tcp - length, port: tcp)
+    destination = end(tcp - length..<tcp, port: tcp + 2)
+    sequence = frame.word32(tcp + 4)
+    acknowledgement = frame.word32(tcp + 8)
+    flags = SegmentFlags(rawValue: frame[tcp + 13])
+    window = frame.word16(tcp + 14)
+    options = Array(frame[tcp + 20..<tcp + headerLength])
+    payload = Array(frame[(tcp + headerLength)...])
+    faults = length == 4 ? Self.faults(ipv4: frame, at: link) : Self.faults(ipv6: frame, at: link)
   }
 
-  private static func faults(of frame: [UInt8]) -> [String] {
+  private static func faults(ipv4 frame: [UInt8], at link: Int) -> [String] {
     var faults: [String] = []
-    if Int(frame.word16(16)) != frame.count - 14 { faults.append("total length \(frame.word16(16))") }
-    if InternetChecksum.sum(frame[14..<34]) != 0xffff { faults.append("IPv4 checksum") }
-    let segment = frame[34...]
-    let pseudo = Packet.pseudoHeader(frame.word32(26), frame.word32(30), length: segment.count)
-    if InternetChecksum.sum(pseudo + segment) != 0xffff { faults.append("TCP checksum") }
-    if frame[22] == 0 { faults.append("time to live 0") }
-    if frame.word16(20) & 0x3fff != 0 { faults.append("fragment") }
-    return faults
+    let header = Array(frame[link..<link + 20])
+    if Int(header.word16(2)) != frame.count - link { faults.append("total length \(header.word16(2))") }
+    if InternetChecksum.sum(header) != 0xffff { faults.append("IPv4 checksum") }
+    if header[8] == 0 { faults.append("time to live 0") }
+    if header.word16(6) & 0x3fff != 0 { faults.append("fragment") }
+    return faults + self.faults(ofSegment: frame[(link + 20)...], addresses: header[12...])
+  }
+
+  private static func faults(ipv6 frame: [UInt8], at link: Int) -> [String] {
+    var faults: [String] = []
+    let header = Array(frame[link..<link + 40])
+    if Int(header.word16(4)) != frame.count - link - 40 { faults.append("payload length \(header.word16(4))") }
+    if header.word32(0) != 0x6000_0000 { faults.append("traffic class or flow label") }
+    if header[7] == 0 { faults.append("hop limit 0") }
+    return faults + self.faults(ofSegment: frame[(link + 40)...], addresses: header[8...])
+  }
+
+  private static func faults(ofSegment segment: ArraySlice<UInt8>, addresses: ArraySlice<UInt8>) -> [String] {
+    let half = addresses.count / 2
+    let pseudo = Packet.pseudoHeader(
+      Array(addresses.prefix(half)), Array(addresses.suffix(half)), length: segment.count)
+    return InternetChecksum.sum(pseudo + segment) == 0xffff ? [] : ["TCP checksum"]
   }
 
   /// The segment size of the MSS option, which comes first.
@@ -52,7 +87,7 @@ public struct ReceivedSegment: Sendable, CustomStringConvertible {
     timestampOption.map { (options.word32($0 + 2), options.word32($0 + 6)) }
   }
   /// Where in the frame TSval is.
-  public var timestampPlace: Int? { timestampOption.map { 54 + $0 + 2 } }
+  public var timestampPlace: Int? { timestampOption.map { transportPlace + 20 + $0 + 2 } }
   /// The shift count of the window scale option, which comes last.
   public var windowShift: UInt8? {
     options.count >= 4 && options.suffix(4).starts(with: [1, 3, 3]) ? options.last : nil
