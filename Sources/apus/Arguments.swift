@@ -12,20 +12,25 @@ enum AddressArgument {
   static func parseBackend(_ text: String) throws -> ListenAddress {
     let address = try parse(text)
     guard !address.isWildcard else {
-      throw ValidationError("'\(text)' is not the address of one server; write 127.0.0.1:\(address.port)")
+      let example = address.address.isIPv4 ? "127.0.0.1" : "[::1]"
+      throw ValidationError("'\(text)' is not the address of one server; write \(example):\(address.port)")
     }
     return address
   }
 
   private static func problem(with text: String) -> String {
-    let example = "write ADDRESS:PORT, as in 127.0.0.1:8080"
+    let example = "write ADDRESS:PORT, as in 127.0.0.1:8080 or [::1]:8080"
     guard let colon = text.lastIndex(of: ":") else { return "'\(text)' has no port; \(example)" }
     let (host, port) = (text[..<colon], text[text.index(after: colon)...])
-    if host.contains(":") || host.hasPrefix("[") { return "'\(text)' is an IPv6 address; only IPv4 is served" }
     guard let number = Int(port), (1...65_535).contains(number) else {
       return "'\(port)' in '\(text)' is not a port from 1 to 65535; \(example)"
     }
-    return "'\(host)' in '\(text)' is not an IPv4 address; \(example)"
+    if host.contains(":") && !host.hasPrefix("[") { return "an IPv6 address as in '\(text)' needs brackets; \(example)" }
+    if host.lowercased().hasPrefix("[fe8") {
+      return "'\(host)' in '\(text)' is a link-local address, which means nothing without an interface; write [::]:\(port)"
+    }
+    let kind = host.hasPrefix("[") ? "IPv6" : "IPv4"
+    return "'\(host)' in '\(text)' is not an \(kind) address; \(example)"
   }
 }
 
@@ -33,7 +38,7 @@ enum AddressArgument {
 enum PrefixArgument {
   static func parse(_ text: String) throws -> AddressPrefix {
     if let prefix = AddressPrefix(text) { return prefix }
-    throw ValidationError("'\(text)' is not a prefix of IPv4 addresses; write 192.0.2.0/24 or 192.0.2.7")
+    throw ValidationError("'\(text)' is not a prefix of addresses; write 192.0.2.0/24, 192.0.2.7 or 2001:db8::/32")
   }
 }
 

@@ -21,17 +21,18 @@ struct ServeCommand: AsyncParsableCommand {
     parsing: .singleValue,
     help: ArgumentHelp(
       "Address and port to answer at; may be repeated. (default: 127.0.0.1:8080)",
-      discussion: "':8080' or '*:8080' stands for all addresses.", valueName: "addr:port"),
+      discussion: "':8080' or '*:8080' stands for all IPv4 addresses, '[::]:8080' for all of IPv6 as well.", valueName: "addr:port"),
     transform: AddressArgument.parse)
   var listen: [ListenAddress] = []
 
   @Option(
+    parsing: .singleValue,
     help: ArgumentHelp(
-      "An unmodified server on this host that can answer every request.",
+      "An unmodified server on this host that can answer every request; once for IPv4, once for IPv6.",
       discussion: "Objects are its own answers; DIR, its document root, tells when they change.",
       valueName: "addr:port"),
     transform: AddressArgument.parseBackend)
-  var backend: ListenAddress?
+  var backend: [ListenAddress] = []
 
   @OptionGroup var upstream: UpstreamOptions
   @OptionGroup var tls: TLSOptionGroup
@@ -116,7 +117,7 @@ struct ServeCommand: AsyncParsableCommand {
       ] settings in
       settings.directory = directory ?? settings.directory
       if !listen.isEmpty { settings.listen = listen }
-      settings.backend = backend ?? settings.backend
+      if !backend.isEmpty { settings.backends = backend }
       settings.proxy = proxy ?? settings.proxy
       settings.mode = mode ?? settings.mode
       if !interfaces.isEmpty { settings.interfaces = interfaces }

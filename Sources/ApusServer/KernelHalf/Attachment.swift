@@ -3,6 +3,7 @@ import Contract
 import Glibc
 import Logging
 import Synchronization
+import Wire
 
 /// Where the kernel part is attached, and the addresses it answers for: kept as the interfaces of the machine are.
 /// Links are not pinned: they go with the process, whatever ends it.
@@ -10,6 +11,7 @@ final class Attachment: Sendable {
   private let part: KernelPart
   private let listen: [ListenAddress]
   private let backend: ListenAddress?
+  private let backendOfOtherFamily: ListenAddress?
   private let rules: Mutex<Rules>
   /// The interfaces the user named; empty: those that carry the addresses.
   private let named: [String]
@@ -43,6 +45,7 @@ final class Attachment: Sendable {
     routeChanges = try RouteChanges()
     listen = options.listen
     backend = options.backend
+    backendOfOtherFamily = options.backendOfOtherFamily
     named = options.interfaces
     rules = Mutex(Rules(options))
     self.logger = logger
@@ -55,12 +58,13 @@ final class Attachment: Sendable {
   func attach() throws {
     let all = InterfaceAddress.all()
     for name in named where !all.contains(where: { $0.interface == name }) {
-      throw ServeFailure("no interface \(name) is up and has an IPv4 address")
+      throw ServeFailure("no interface \(name) is up and has an address")
     }
     guard !places(among: all).isEmpty else {
       throw ServeFailure("no interface that is up carries \(listen.map(\.host).joined(separator: ", "))")
     }
-    if let backend, try isMultipath(backend) { throw Self.failure(.multipath(backend)) }
+    try checkBackends()
+    for backend in backends where try isMultipath(backend) { throw Self.failure(.multipath(backend)) }
     part.control.setHandshakeOptions(HandshakeSettings.current())
     try part.addClients(rules.withLock { $0.clients })
     try setRoutes(among: all)
@@ -91,6 +95,22 @@ final class Attachment: Sendable {
   func remarks() -> [Neighbourhood.Remark] {
     let interfaces = places(among: InterfaceAddress.all()).map(\.name)
     return Neighbourhood(interfaces: interfaces).remarks(listen: listen, backend: backend)
+  }
+
+  private var backends: [ListenAddress] { [backend, backendOfOtherFamily].compactMap { $0 } }
+
+  /// A connection can only be handed over to a listener of its own family.
+  private func checkBackends() throws {
+    guard let backend else { return }
+    for address in listen {
+      let families = address.address == IPAddress() ? [.default, address] : [address]
+      for family in families where !backends.contains(where: { $0.isOfFamily(of: family) }) {
+        let name = family.address.isIPv4 ? "IPv4" : "IPv6"
+        throw ServeFailure(
+          "\(name) connections to \(address) cannot be handed over to \(backend); name a --backend with an \(name) "
+            + "address as well, which may be the same server's")
+      }
+    }
   }
 
   private func isMultipath(_ backend: ListenAddress) throws -> Bool {
@@ -130,7 +150,9 @@ final class Attachment: Sendable {
 
   /// A server behind that is started anew may listen in another way.
   private func watchBackend() {
-    guard let backend, let isMultipath = try? isMultipath(backend) else { return }
+    guard let backend = backends.first(where: { (try? isMultipath($0)) == true }) ?? backend,
+      let isMultipath = try? isMultipath(backend)
+    else { return }
     if isMultipath != wasMultipath.exchange(isMultipath, ordering: .relaxed) && isMultipath {
       logger.error("\(Self.failure(.multipath(backend)))")
     }
@@ -150,14 +172,14 @@ final class Attachment: Sendable {
   private func listeners(among all: [InterfaceAddress]) -> [ListenerKey: Listener] {
     var listeners: [ListenerKey: Listener] = [:]
     for address in listen {
-      for local in all where address.isWildcard || address.address == local.address {
-        let key = ListenerKey(address: local.address.bigEndian, port: address.port.bigEndian)
-        var behind = backend ?? ListenAddress(address: local.address, port: address.port)
-        if behind.isWildcard { behind.address = local.address }
+      for local in all where address.covers(local.address) {
+        let key = ListenerKey(address: local.address, port: address.port.bigEndian)
+        let own = ListenAddress(address: local.address, port: address.port)
+        guard let behind = backends.isEmpty ? own : backends.first(where: { $0.isOfFamily(of: own) }) else { continue }
         // The built-in server, or a server Apus is attached to.
         let isOwn = behind.address == local.address && behind.port == address.port
         listeners[key] = Listener(
-          backendAddress: behind.address.bigEndian, backendPort: behind.port.bigEndian,
+          backendAddress: behind.address, backendPort: behind.port.bigEndian,
           flags: flags | (isOwn ? Listener.ownAddress : 0), defaultSite: 0)
       }
     }
@@ -166,10 +188,11 @@ final class Attachment: Sendable {
 
   /// Tells the kernel part by which interface packets to each client leave.
   private func setRoutes(among all: [InterfaceAddress]) throws {
-    let locals = Set(
-      all.map(\.address).filter { local in listen.contains { $0.isWildcard || $0.address == local } })
+    let locals = all.filter { local in listen.contains { $0.covers(local.address) } }
     let loopback = all.first(where: \.isLoopback)?.index ?? if_nametoindex("lo")
-    var routes = RouteMap.entries(from: locals, try RoutingTables(loopback: loopback))
+    var routes = RouteMap.entries(
+      from: locals, loopback: loopback, ipv4: try RoutingTables(AF_INET, loopback: loopback),
+      ipv6: try RoutingTables(AF_INET6, loopback: loopback))
     if routes.count > Limits.routesMax {
       logger.error("\(routes.count) routes are more than the \(Limits.routesMax) that are kept: hits only by loopback")
       routes = routes.filter { $0.value == loopback }

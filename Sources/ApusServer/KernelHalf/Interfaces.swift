@@ -1,11 +1,11 @@
 import Glibc
+import Wire
 
-/// An IPv4 address of an interface of this network namespace.
+/// An address of an interface of this network namespace.
 struct InterfaceAddress: Hashable, Sendable {
   var interface: String
   var index: UInt32
-  /// Host byte order.
-  var address: UInt32
+  var address: IPAddress
   var isLoopback: Bool
 
   /// The addresses of all interfaces that are up (getifaddrs(3)).
@@ -20,13 +20,12 @@ struct InterfaceAddress: Hashable, Sendable {
       next = entry.pointee.ifa_next
     }
     return entries.compactMap { entry in
-      guard let address = entry.ifa_addr, address.pointee.sa_family == UInt16(AF_INET),
-        entry.ifa_flags & UInt32(IFF_UP) != 0
-      else { return nil }
-      let value = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_addr.s_addr }
+      guard let address = entry.ifa_addr.flatMap({ IPAddress($0) }), entry.ifa_flags & UInt32(IFF_UP) != 0 else {
+        return nil
+      }
       return InterfaceAddress(
         interface: String(cString: entry.ifa_name), index: if_nametoindex(entry.ifa_name),
-        address: UInt32(bigEndian: value), isLoopback: entry.ifa_flags & UInt32(IFF_LOOPBACK) != 0)
+        address: address, isLoopback: entry.ifa_flags & UInt32(IFF_LOOPBACK) != 0)
     }
   }
 
@@ -34,7 +33,7 @@ struct InterfaceAddress: Hashable, Sendable {
   /// at loopback.
   static func covering(_ listen: [ListenAddress], among all: [InterfaceAddress]) -> [InterfaceAddress] {
     let carrying = all.filter { candidate in
-      listen.contains { $0.isWildcard || $0.address == candidate.address }
+      listen.contains { $0.covers(candidate.address) }
     }
     return carrying.isEmpty ? [] : carrying + all.filter { $0.isLoopback && !carrying.contains($0) }
   }

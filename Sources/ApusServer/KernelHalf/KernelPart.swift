@@ -64,6 +64,9 @@ final class KernelPart: Sendable {
     var options = LoadOptions()
     options.setConstant("ipSummedOffset", to: UInt32(summed.offset_bytes))
     options.setConstant("ipSummedShift", to: UInt8(summed.offset_bits % 8))
+    for (constant, member) in [("networkHeaderOffset", "network_header"), ("macHeaderOffset", "mac_header")] {
+      options.setConstant(constant, to: UInt32(try types.member(member, of: "sk_buff").offset_bytes))
+    }
     // A kernel without MPTCP has no such member, and no such listener.
     let multipath = try? types.member("is_mptcp", of: "tcp_sock")
     options.setConstant("isMPTCPOffset", to: UInt32(multipath?.offset_bytes ?? 0))
@@ -104,7 +107,7 @@ final class KernelPart: Sendable {
   }
 
   private static func key(of prefix: AddressPrefix) -> PrefixKey {
-    PrefixKey(length: UInt32(prefix.length), address: prefix.address.bigEndian)
+    PrefixKey(length: UInt32(prefix.lengthOfAll), address: prefix.address)
   }
 
   /// Requests with this Host are for that site.

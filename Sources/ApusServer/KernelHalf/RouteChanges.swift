@@ -5,8 +5,9 @@ import Glibc
 final class RouteChanges: Sendable {
   private let descriptor: Int32
 
-  /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV4_RULE
-  private static let groups: UInt32 = 0x1 | 0x10 | 0x40 | 0x80
+  /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV4_RULE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE,
+  /// RTNLGRP_IPV6_RULE
+  private static let groups: UInt32 = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 1 << 18
 
   /// Listens in this thread's network namespace from now on.
   init() throws(BPFError) {

@@ -1,4 +1,5 @@
 import Contract
+import Wire
 
 /// Where packets from one local address leave, as one list in which the longest prefix counts: what the kernel finds
 /// by going through its rules and tables (fib_lookup in net/ipv4/fib_rules.c), worked out beforehand.
@@ -6,8 +7,10 @@ struct RouteMap {
   /// The interface's index; 0 where it is not the same for every packet, or not known.
   private(set) var interfaces: [RoutePrefix: UInt32] = [:]
 
-  /// - Parameter local: the address packets are from, host byte order.
-  init(from local: UInt32, _ tables: RoutingTables) {
+  /// - Parameters:
+  ///   - local: the address packets are from.
+  ///   - tables: of its family.
+  init(from local: IPAddress, _ tables: RoutingTables) {
     for rule in tables.rules {
       switch Self.match(rule, local) {
       case .no: continue
@@ -15,7 +18,7 @@ struct RouteMap {
       case .yes:
         switch rule.action {
         case .table(let table):
-          claim(Self.routes(tables.routes.filter { $0.table == table && $0.prefix.length > rule.suppressedLength }))
+          claim(Self.routes(tables.routes.filter { $0.table == table && $0.prefix.lengthInFamily > rule.suppressedLength }))
         case .nothing: continue
         case .other: claim([.all: 0])
         }
@@ -31,7 +34,7 @@ struct RouteMap {
     case yes
   }
 
-  private static func match(_ rule: RoutingRule, _ local: UInt32) -> Match {
+  private static func match(_ rule: RoutingRule, _ local: IPAddress) -> Match {
     let isForOthers = rule.isForOthers || !rule.source.contains(local)
     if rule.isInverted {
       if isForOthers { return .yes }
@@ -46,9 +49,12 @@ struct RouteMap {
     var best: [RoutePrefix: Route] = [:]
     var uncertain: Set<RoutePrefix> = []
     for route in routes {
-      if route.isOfTypeOfService {
+      if route.isForSome {
         uncertain.insert(route.prefix)
-      } else if best[route.prefix].map({ route.metric < $0.metric }) ?? true {
+      } else if let known = best[route.prefix], known.metric <= route.metric {
+        // Two of one metric IPv4 has not; IPv6 chooses by what it knows of the routers (rt6_score_route).
+        if known.metric == route.metric { best[route.prefix]?.interfaces.formUnion(route.interfaces) }
+      } else {
         best[route.prefix] = route
       }
     }
@@ -75,13 +81,36 @@ struct RouteMap {
     }
   }
 
-  /// Entries of the kernel part's map, for all local addresses (host byte order).
-  static func entries(from locals: Set<UInt32>, _ tables: RoutingTables) -> [RouteKey: UInt32] {
+  /// Whom a link-local address of IPv6 talks to, and who talks to one, is on the link of the packet: the tables name one
+  /// such prefix for every interface.
+  private mutating func setLinkLocal(to interface: UInt32) {
+    interfaces = interfaces.filter { prefix, _ in
+      prefix.length == 128 || prefix.length < RoutePrefix.linkLocal.length || !prefix.address.isLinkLocal
+    }
+    interfaces[.linkLocal] = interface
+  }
+
+  /// Entries of the kernel part's map, for local addresses.
+  ///
+  /// - Parameters:
+  ///   - locals: an address as often as there are interfaces with it.
+  ///   - loopback: the index of the interface by which the host talks to itself.
+  static func entries(
+    from locals: [InterfaceAddress], loopback: UInt32, ipv4: RoutingTables, ipv6: RoutingTables
+  ) -> [RouteKey: UInt32] {
     var entries: [RouteKey: UInt32] = [:]
-    for local in locals {
-      for (prefix, interface) in RouteMap(from: local, tables).interfaces {
+    for (local, places) in Dictionary(grouping: locals, by: \.address) {
+      var map = RouteMap(from: local, local.isIPv4 ? ipv4 : ipv6)
+      if local.isLoopback {
+        // From elsewhere such packets are refused (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
+        map.interfaces = [.all: loopback]
+      } else if !local.isIPv4 {
+        let isOnOne = local.isLinkLocal && Set(places.map(\.index)).count == 1
+        map.setLinkLocal(to: isOnOne ? places[0].index : RouteKey.sameInterface)
+      }
+      for (prefix, interface) in map.interfaces {
         let key = RouteKey(
-          length: UInt32(32 + prefix.length), localAddress: local.bigEndian, remoteAddress: prefix.address.bigEndian)
+          length: UInt32(128 + prefix.length), localAddress: local, remoteAddress: prefix.address)
         entries[key] = interface
       }
     }

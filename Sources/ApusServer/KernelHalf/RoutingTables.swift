@@ -1,26 +1,6 @@
 import BPF
 import Glibc
-
-/// A prefix of IPv4 addresses in host byte order, the bits behind it zero.
-struct RoutePrefix: Hashable, Sendable {
-  var address: UInt32
-  /// 0...32.
-  var length: Int
-
-  init(address: UInt32, length: Int) {
-    self.address = length == 0 ? 0 : address & ~0 << UInt32(32 - length)
-    self.length = length
-  }
-
-  static let all = RoutePrefix(address: 0, length: 0)
-
-  func contains(_ other: UInt32) -> Bool { RoutePrefix(address: other, length: length).address == address }
-
-  /// The prefixes that contain this one, the longest first, itself not among them.
-  var covering: some Sequence<RoutePrefix> {
-    (0..<length).reversed().lazy.map { RoutePrefix(address: address, length: $0) }
-  }
-}
+import Wire
 
 /// A route of one of the kernel's tables (ip-route(8)).
 struct Route: Sendable, Equatable {
@@ -30,8 +10,8 @@ struct Route: Sendable, Equatable {
   var interfaces: Set<UInt32>
   /// Lower ones count.
   var metric: UInt32 = 0
-  /// For packets of one type of service only.
-  var isOfTypeOfService = false
+  /// For packets of one type of service, or from some addresses, only.
+  var isForSome = false
 }
 
 /// A rule that says which table is looked at (ip-rule(8)), as far as it concerns packets that this host sends itself
@@ -56,7 +36,7 @@ struct RoutingRule: Sendable, Equatable {
   var suppressedLength = -1
 }
 
-/// The rules and routes of this network namespace.
+/// The rules and routes of this network namespace, of one family.
 struct RoutingTables: Sendable {
   /// In the order the kernel looks at them.
   var rules: [RoutingRule]
@@ -67,11 +47,13 @@ struct RoutingTables: Sendable {
     self.routes = routes
   }
 
-  /// As the kernel has them now (RTM_GETRULE and RTM_GETROUTE).
-  init(loopback: UInt32) throws(BPFError) {
+  /// As the kernel has them now (RTM_GETRULE and RTM_GETROUTE); none where it does not speak the family.
+  ///
+  /// - Parameter family: AF_INET or AF_INET6.
+  init(_ family: Int32, loopback: UInt32) throws(BPFError) {
     let socket = try RouteSocket()
     // struct fib_rule_hdr and struct rtmsg are 12 bytes that begin with the address family.
-    let body = [UInt8(AF_INET)] + [UInt8](repeating: 0, count: 11)
+    let body = [UInt8(family)] + [UInt8](repeating: 0, count: 11)
     rules = try socket.list(RouteMessage(34, .list, body: body)).compactMap(RoutingRule.init(message:))
     routes = try socket.list(RouteMessage(26, .list, body: body)).compactMap { Route(message: $0, loopback: loopback) }
   }
@@ -80,12 +62,19 @@ struct RoutingTables: Sendable {
 extension RoutePrefix {
   /// From an attribute that holds an address in network byte order; without it there is none but the prefix of all.
   fileprivate init(_ bytes: [UInt8]?, length: UInt8) {
-    guard let bytes, bytes.count == 4 else {
-      self = .all
-      return
+    switch bytes?.count {
+    case 4:
+      let address = IPAddress(ipv4: bytes!.number(UInt32.self, at: 0))
+      self.init(address, length: IPAddress.mappedLength + Int(min(length, 32)))
+    case 16: self.init(bytes!.withUnsafeBytes { IPAddress($0.baseAddress!) }, length: Int(min(length, 128)))
+    default: self = .all
     }
-    self.init(address: UInt32(bigEndian: bytes.number(UInt32.self, at: 0)), length: Int(min(length, 32)))
   }
+}
+
+/// Messages of the two families that are known here.
+private func isInternet(_ message: [UInt8]) -> Bool {
+  message.count >= 12 && (message[0] == UInt8(AF_INET) || message[0] == UInt8(AF_INET6))
 }
 
 extension RoutingRule {
@@ -106,7 +95,7 @@ extension RoutingRule {
 
   /// A message of type RTM_NEWRULE.
   init?(message: [UInt8]) {
-    guard message.count >= 12, message[0] == UInt8(AF_INET) else { return nil }
+    guard isInternet(message) else { return nil }
     let attributes = RouteAttributes(Array(message[12...]))
     switch message[7] {
     case 1: action = .table(attributes.number(Attribute.table, as: UInt32.self) ?? UInt32(message[4]))
@@ -147,14 +136,13 @@ extension Route {
   /// - Parameter loopback: the index of the interface by which the host talks to itself.
   init?(message: [UInt8], loopback: UInt32) {
     // RTM_F_CLONED: not a route but what was learned of one.
-    guard message.count >= 12, message[0] == UInt8(AF_INET), message.number(UInt32.self, at: 8) & 0x200 == 0 else {
-      return nil
-    }
+    guard isInternet(message), message.number(UInt32.self, at: 8) & 0x200 == 0 else { return nil }
     let attributes = RouteAttributes(Array(message[12...]))
     table = attributes.number(Attribute.table, as: UInt32.self) ?? UInt32(message[4])
     prefix = RoutePrefix(attributes.bytes(Attribute.destination), length: message[1])
     metric = attributes.number(Attribute.metric, as: UInt32.self) ?? 0
-    isOfTypeOfService = message[3] != 0
+    // With IPv6 a route may have a source prefix (CONFIG_IPV6_SUBTREES).
+    isForSome = message[3] != 0 || message[2] != 0
     interfaces = []
     switch message[7] {
     case Self.local: interfaces = [loopback]

@@ -42,7 +42,7 @@ public enum Attach {
     signal(SIGPIPE, SIG_IGN)
     let logger = Logger(label: "apus")
     let endpoint = BackendEndpoint(
-      address: options.address.address.bigEndian, port: options.address.port, isAttachedTo: true)
+      address: options.address.address, port: options.address.port, isAttachedTo: true)
     try checkListener(endpoint)
     let root = try options.root.map { try DocumentRoot(path: $0).path }
     let origin = Backend(endpoint: endpoint, root: root, ttl_s: options.ttl_s)

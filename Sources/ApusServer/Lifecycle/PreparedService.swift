@@ -25,7 +25,7 @@ struct PreparedService: Sendable {
     let origin: any Origin
     if let backend = options.backend {
       origin = Backend(
-        endpoint: BackendEndpoint(address: backend.address.bigEndian, port: backend.port), root: root.path)
+        endpoint: BackendEndpoint(address: backend.address, port: backend.port), root: root.path)
     } else {
       origin = sites
     }
@@ -35,8 +35,7 @@ struct PreparedService: Sendable {
       TLSSettings(certificates: try CertificateStore($0.certificates, logger: logger), hsts_s: $0.hsts_s)
     }
     if let backend = options.backend {
-      let host = backend.isWildcard ? "127.0.0.1" : backend.host
-      upstream = try Upstream(UpstreamURL(isTLS: false, host: host, port: backend.port), filesComeFirst: false)
+      upstream = try Upstream(UpstreamURL(isTLS: false, host: backend.host, port: backend.port), filesComeFirst: false)
     } else {
       upstream = try options.upstream.map { try Upstream($0, filesComeFirst: true) }
     }

@@ -1,68 +1,5 @@
 import Contract
-
-/// An IPv4 address and port as a user writes them: `127.0.0.1:8080`, `0.0.0.0:80`.
-public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
-  /// Host byte order.
-  public var address: UInt32
-  public var port: UInt16
-
-  /// 127.0.0.1:8080
-  public static let `default` = ListenAddress(address: 0x7f00_0001, port: 8080)
-
-  public init(address: UInt32, port: UInt16) {
-    self.address = address
-    self.port = port
-  }
-
-  /// `nil` unless the text is four decimal bytes, a colon, and a port from 1 to 65535; `:8080` and `*:8080` stand for
-  /// all addresses, `localhost:8080` for 127.0.0.1.
-  public init?(_ text: String) {
-    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0 else {
-      return nil
-    }
-    self.port = port
-    switch text[..<colon] {
-    case "", "*": address = 0
-    case "localhost": address = 0x7f00_0001
-    case let host:
-      let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-      let bytes = parts.compactMap { $0.allSatisfy(\.isNumber) ? UInt8($0) : nil }
-      guard parts.count == 4, bytes.count == 4 else { return nil }
-      address = bytes.reduce(0) { $0 << 8 | UInt32($1) }
-    }
-  }
-
-  /// The address alone.
-  public var host: String {
-    [24, 16, 8, 0].map { String(address >> UInt32($0) & 0xff) }.joined(separator: ".")
-  }
-  public var description: String { "\(host):\(port)" }
-  public var isWildcard: Bool { address == 0 }
-}
-
-/// A prefix of IPv4 addresses as a user writes it: `192.0.2.0/24`, `198.51.100.7`.
-public struct AddressPrefix: Sendable, Hashable, CustomStringConvertible {
-  /// Host byte order; the bits behind the prefix are zero.
-  public let address: UInt32
-  /// 0...32.
-  public let length: Int
-
-  /// `nil` unless the text is an IPv4 address, alone or with a slash and a length from 0 to 32.
-  public init?(_ text: String) {
-    let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let host = ListenAddress("\(parts[0]):1"), !parts[0].isEmpty, parts[0] != "*",
-      let length = parts.count == 1 ? 32 : Int(parts[1]), (0...32).contains(length)
-    else { return nil }
-    self.length = length
-    address = host.address & Self.mask(length)
-  }
-
-  private static func mask(_ length: Int) -> UInt32 { length == 0 ? 0 : ~0 << UInt32(32 - length) }
-
-  func contains(_ client: UInt32) -> Bool { client & Self.mask(length) == address }
-
-  public var description: String { "\(ListenAddress(address: address, port: 0).host)/\(length)" }
-}
+import Wire
 
 /// Which clients are served.
 public struct ClientLists: Sendable, Equatable {
@@ -76,8 +13,7 @@ public struct ClientLists: Sendable, Equatable {
     self.denied = denied
   }
 
-  /// - Parameter client: host byte order.
-  func isServed(_ client: UInt32) -> Bool {
+  func isServed(_ client: IPAddress) -> Bool {
     !denied.contains { $0.contains(client) } && (allowed.isEmpty || allowed.contains { $0.contains(client) })
   }
 
@@ -115,6 +51,8 @@ public struct ServeOptions: Sendable {
   public var listen: [ListenAddress]
   /// An unmodified server on this host that can answer every request.
   public var backend: ListenAddress?
+  /// Where connections go that are not of the family of `backend`: the same server's other address, if it has one.
+  public var backendOfOtherFamily: ListenAddress?
   /// Where requests go that are not for files of `directory`; not together with `backend`.
   public var upstream: UpstreamURL?
   /// What to listen at, and with what, for HTTPS.

@@ -1,15 +1,17 @@
 import BPF
 import Glibc
+import Wire
 
 /// A TCP listener of this network namespace, as sock_diag(7) shows it.
 struct ListeningSocket: Sendable, Equatable {
-  /// Host byte order; 0: all. That of IPv6 listeners is always 0 here, because only `[::]` takes IPv4 connections.
-  var address: UInt32
+  var address: IPAddress
   var port: UInt16
   /// It speaks MPTCP, and no connection can be handed over to it (bpf_sk_assign_tcp_reqsk in net/core/filter.c).
   var isMultipath: Bool
+  /// `[::]` without IPv4.
+  var isOnlyIPv6 = false
 
-  /// The listeners that IPv4 connections can come to.
+  /// All listeners.
   static func all() throws(BPFError) -> [ListeningSocket] {
     // NETLINK_SOCK_DIAG
     let socket = try RouteSocket(family: 4)
@@ -23,10 +25,15 @@ struct ListeningSocket: Sendable, Equatable {
   /// The listener the kernel would choose for packets to an address: one of that address comes before those of all
   /// (__inet_lookup_listener in net/ipv4/inet_hashtables.c). Among several of one group any may be of MPTCP.
   static func chosen(for address: ListenAddress, among all: [ListeningSocket]) -> ListeningSocket? {
-    let candidates = all.filter { $0.port == address.port && ($0.address == address.address || $0.address == 0) }
-    let specific = candidates.filter { $0.address != 0 }
+    let candidates = all.filter { $0.takes(address) }
+    let specific = candidates.filter { $0.address == address.address }
     let best = specific.isEmpty ? candidates : specific
     return best.first(where: \.isMultipath) ?? best.first
+  }
+
+  private func takes(_ wanted: ListenAddress) -> Bool {
+    let own = ListenAddress(address: address, port: port)
+    return port == wanted.port && own.covers(wanted.address) && !(isOnlyIPv6 && wanted.address.isIPv4)
   }
 
   /// SOCK_DIAG_BY_FAMILY with struct inet_diag_req_v2, for TCP sockets in the state TCP_LISTEN.
@@ -45,21 +52,21 @@ struct ListeningSocket: Sendable, Equatable {
   private static let upperLayer: UInt16 = 19
   private static let upperLayerName: UInt16 = 1
 
-  /// struct inet_diag_msg and its attributes. Nil if no IPv4 connection comes to it.
+  /// struct inet_diag_msg and its attributes.
   private init?(message: [UInt8]) {
     guard message.count >= 72 else { return nil }
     let attributes = RouteAttributes(Array(message[72...]))
     port = UInt16(bigEndian: message.number(UInt16.self, at: 4))
-    address = UInt32(bigEndian: message.number(UInt32.self, at: 8))
     if message[0] == UInt8(AF_INET6) {
-      guard attributes.number(Self.onlyIPv6, as: UInt8.self) != 1, message[8..<24].allSatisfy({ $0 == 0 }) else {
-        return nil
-      }
+      address = message.withUnsafeBytes { IPAddress($0.baseAddress! + 8) }
+      isOnlyIPv6 = attributes.number(Self.onlyIPv6, as: UInt8.self) == 1
+    } else {
+      address = IPAddress(ipv4: message.number(UInt32.self, at: 8))
     }
     isMultipath = attributes.nested(Self.upperLayer)?.string(Self.upperLayerName) == "mptcp"
   }
 
-  init(address: UInt32, port: UInt16, isMultipath: Bool) {
+  init(address: IPAddress, port: UInt16, isMultipath: Bool) {
     self.address = address
     self.port = port
     self.isMultipath = isMultipath

@@ -78,7 +78,7 @@ extension RouteAttributes {
 
 /// The family (struct nfgenmsg), table and chain.
 private func chainName(_ message: [UInt8], _ attributes: RouteAttributes, chain: UInt16) -> String? {
-  let families: [UInt8: String] = [1: "inet", 2: "ip", 5: "netdev"]
+  let families: [UInt8: String] = [1: "inet", 2: "ip", 5: "netdev", 10: "ip6"]
   guard let family = families[message[0]], let table = attributes.string(1), let chain = attributes.string(chain) else {
     return nil
   }
@@ -86,7 +86,7 @@ private func chainName(_ message: [UInt8], _ attributes: RouteAttributes, chain:
 }
 
 extension FilterChain {
-  /// Nil: not of a family IPv4 packets meet. Attributes are NFTA_CHAIN_TABLE, NAME, HOOK, POLICY.
+  /// Nil: not of a family IP packets meet. Attributes are NFTA_CHAIN_TABLE, NAME, HOOK, POLICY.
   fileprivate init?(message: [UInt8]) {
     guard message.count >= 4 else { return nil }
     let attributes = RouteAttributes(Array(message[4...]))

@@ -1,32 +1,21 @@
 import Contract
 import Glibc
+import Wire
 
 /// Where a server listens.
 struct BackendEndpoint: Sendable, Equatable, CustomStringConvertible {
-  /// IPv4, network byte order.
-  var address: UInt32
+  var address: IPAddress
   var port: UInt16
   /// The kernel part answers at this very address: our own requests must pass it by, or the answers would be its own.
   var isAttachedTo = false
 
-  init(address: UInt32, port: UInt16, isAttachedTo: Bool = false) {
+  init(address: IPAddress, port: UInt16, isAttachedTo: Bool = false) {
     self.address = address
     self.port = port
     self.isAttachedTo = isAttachedTo
   }
 
-  /// `192.0.2.1:80`; `nil` for anything else.
-  init?(_ text: String) {
-    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-    var address = in_addr()
-    guard parts.count == 2, inet_pton(AF_INET, String(parts[0]), &address) == 1, let port = UInt16(parts[1]), port > 0
-    else { return nil }
-    self.init(address: address.s_addr, port: port)
-  }
-
-  var description: String {
-    withUnsafeBytes(of: address) { $0.map(String.init).joined(separator: ".") } + ":\(port)"
-  }
+  var description: String { ListenAddress(address: address, port: port).description }
 }
 
 /// A TCP connection to the server behind; blocking, with timeouts.
@@ -45,31 +34,35 @@ final class BackendConnection {
 
   /// - Parameter timeout_ms: for connecting, and for each wait for more bytes.
   init(_ endpoint: BackendEndpoint, timeout_ms: Int) throws(Failure) {
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    let family = endpoint.address.isIPv4 ? AF_INET : AF_INET6
+    descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     if descriptor < 0 { throw .system(call: "socket", errno: errno) }
     var timeout = timeval(tv_sec: timeout_ms / 1000, tv_usec: timeout_ms % 1000 * 1000)
     // SO_SNDTIMEO bounds connect(2) too (socket(7)).
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
-    if endpoint.isAttachedTo {
-      // The kernel part takes no datagram with IP options (`IPv4Header.isPlain`); four times "no operation" (RFC 791
-      // section 3.1) changes nothing else about it.
+    if endpoint.isAttachedTo { try passKernelPart(family) }
+    let result = endpoint.address.withSocketAddress(port: endpoint.port) { connect(descriptor, $0, $1) }
+    if result != 0 { throw .system(call: "connect", errno: errno) }
+  }
+
+  /// The kernel part takes no datagram with IP options, or with an extension header (`Segment.read`). Those that say
+  /// nothing change nothing else about it.
+  private func passKernelPart(_ family: Int32) throws(Failure) {
+    if family == AF_INET {
+      // Four times "no operation" (RFC 791 section 3.1).
       let noOperations: [UInt8] = [1, 1, 1, 1]
       if setsockopt(descriptor, Int32(IPPROTO_IP), IP_OPTIONS, noOperations, socklen_t(noOperations.count)) != 0 {
         throw .system(call: "setsockopt(IP_OPTIONS)", errno: errno)
       }
-    }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = endpoint.address
-    address.sin_port = endpoint.port.bigEndian
-    let result = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+    } else {
+      // Destination options of 8 bytes, of which PadN takes six (RFC 8200 sections 4.2 and 4.6); they need CAP_NET_RAW.
+      let padding: [UInt8] = [0, 0, 1, 4, 0, 0, 0, 0]
+      if setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_DSTOPTS, padding, socklen_t(padding.count)) != 0 {
+        throw .system(call: "setsockopt(IPV6_DSTOPTS)", errno: errno)
       }
     }
-    if result != 0 { throw .system(call: "connect", errno: errno) }
   }
 
   deinit { close(descriptor) }

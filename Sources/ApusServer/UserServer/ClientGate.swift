@@ -47,8 +47,8 @@ final class ClientGate: Sendable {
   /// Throws where the connection is not to be served.
   func admit(_ channel: any Channel) throws(Refusal) {
     let rules = rules.withLock { $0 }
-    let address = channel.remoteAddress
-    if let address = address?.ipv4Address, !rules.clients.isServed(address) { throw .notServed }
+    let address = channel.remoteAddress?.withoutMapping
+    if let address = address?.internetAddress, !rules.clients.isServed(address) { throw .notServed }
     guard let counted = rules.connections, let client = ClientPrefix(address, rules.prefixLengths) else { return }
     guard counted.acquire(client) else { throw .tooMany }
     channel.closeFuture.whenComplete { _ in counted.release(client) }

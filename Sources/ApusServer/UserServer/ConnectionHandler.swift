@@ -99,7 +99,8 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
   func retryAfter_s(_ context: ChannelHandlerContext) -> Int? {
     guard let rates = worker.rates else { return nil }
     if client == nil {
-      client = ClientPrefix(context.channel.remoteAddress, worker.configuration.clientPrefixLengths)
+      client = ClientPrefix(
+        context.channel.remoteAddress?.withoutMapping, worker.configuration.clientPrefixLengths)
     }
     return client.flatMap { rates.retryAfter_s($0, now_ns: worker.now_ns) }
   }

@@ -8,7 +8,9 @@ struct CannotListen: Error, Equatable, CustomStringConvertible {
   let description: String
 
   init(_ address: SocketAddress, _ error: any Error) {
-    let place = address.port.map { "\(address.ipAddress ?? "?"):\($0)" } ?? "\(address)"
+    let place =
+      address.internetAddress.map { ListenAddress(address: $0, port: UInt16(address.port ?? 0)).description }
+      ?? "\(address)"
     let reason =
       switch (error as? IOError)?.errnoCode {
       case EADDRINUSE: "address already in use"
@@ -18,14 +20,6 @@ struct CannotListen: Error, Equatable, CustomStringConvertible {
       case nil: "\(error)"
       }
     description = "cannot listen on \(place): \(reason)"
-  }
-}
-
-extension SocketAddress {
-  /// Host byte order; `nil` for other families.
-  var ipv4Address: UInt32? {
-    guard case .v4(let address) = self else { return nil }
-    return UInt32(bigEndian: address.address.sin_addr.s_addr)
   }
 }
 
@@ -59,9 +53,14 @@ final class Listeners: Sendable {
         try checkUnused(address)
         var address = address
         for loop in group.makeIterator() {
-          let channel = try await bootstrap(on: loop, initialize)
+          var bootstrap = bootstrap(on: loop, initialize)
             .serverChannelOption(.socketOption(NIOBSDSocket.Option(rawValue: SO_REUSEPORT)), value: 1)
-            .bind(to: address).get()
+          if address.protocol == .inet6 {
+            // [::] takes IPv4 as well, whatever net.ipv6.bindv6only says: the kernel part cannot know.
+            bootstrap = bootstrap.serverChannelOption(
+              ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 0)
+          }
+          let channel = try await bootstrap.bind(to: address).get()
           bound.append(channel)
           // Where the kernel chose the port the others take the same.
           address = channel.localAddress ?? address
@@ -101,6 +100,10 @@ final class Listeners: Sendable {
     let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
     let probe = Descriptor(owning: socket(family, type, 0))
     var on: CInt = 1
+    var off: CInt = 0
+    if family == AF_INET6 {
+      setsockopt(probe.number, CInt(IPPROTO_IPV6), IPV6_V6ONLY, &off, socklen_t(MemoryLayout<CInt>.size))
+    }
     setsockopt(probe.number, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
     let result = address.withSockAddr { Glibc.bind(probe.number, $0, socklen_t($1)) }
     guard result == 0 else { throw IOError(errnoCode: errno, reason: "bind") }

@@ -6,7 +6,8 @@ import Contract
 struct ServeSettings: Sendable {
   var directory = "."
   var listen: [ListenAddress] = []
-  var backend: ListenAddress?
+  /// At most one of each family.
+  var backends: [ListenAddress] = []
   var proxy: UpstreamURL?
   var mode = ServeMode.auto
   var interfaces: [String] = []
@@ -27,12 +28,13 @@ struct ServeSettings: Sendable {
 
   var options: ServeOptions {
     var options = ServeOptions(
-      directory: directory, listen: listen.isEmpty ? [.default] : listen, backend: backend, mode: mode,
+      directory: directory, listen: listen.isEmpty ? [.default] : listen, backend: backends.first, mode: mode,
       interfaces: interfaces, adminPath: admin, cacheBytes: cacheSize.bytes,
       clients: ClientLists(allowed: allow, denied: deny),
       kernelPaths: PathSelection(only: kernelOnly, never: kernelNever), upstream: proxy,
       tls: tlsListen.isEmpty
         ? nil : TLSOptions(listen: tlsListen, certificates: certificates, hsts_s: hsts_s))
+    options.backendOfOtherFamily = backends.dropFirst().first
     options.site = site
     options.virtualHosts = hosts
     options.server = server
@@ -64,7 +66,10 @@ struct ServeSettings: Sendable {
   }
 
   private func validateServersBehind(_ plain: [ListenAddress]) throws {
-    if let backend {
+    if backends.count > 2 || (backends.count == 2 && backends[0].address.isIPv4 == backends[1].address.isIPv4) {
+      throw ValidationError("--backend is one server: give its IPv4 address, its IPv6 address, or one of each")
+    }
+    for backend in backends {
       if proxy != nil {
         throw ValidationError("--backend answers every request, and --proxy is for those Apus leaves: give one of them")
       }
@@ -75,7 +80,7 @@ struct ServeSettings: Sendable {
         throw ValidationError("--backend \(backend) is an address Apus itself is to listen at")
       }
     }
-    guard let proxy, !proxy.isTLS, let address = ListenAddress("\(proxy.host):\(proxy.port)") else { return }
+    guard let proxy, !proxy.isTLS, let address = ListenAddress(proxy.listenText) else { return }
     if Self.isTaken(address, by: plain) {
       throw ValidationError("--proxy \(proxy) is an address Apus itself is to listen at")
     }
@@ -98,12 +103,7 @@ struct ServeSettings: Sendable {
   }
 
   private static func isTaken(_ address: ListenAddress, by addresses: [ListenAddress]) -> Bool {
-    addresses.contains { $0.port == address.port && overlap($0, address) }
-  }
-
-  /// A wildcard takes every address of its port.
-  private static func overlap(_ address: ListenAddress, _ other: ListenAddress) -> Bool {
-    address.isWildcard || other.isWildcard || address.address == other.address
+    addresses.contains { $0.overlaps(address) }
   }
 
   static func requireDistinct(_ values: [String], option: String) throws {

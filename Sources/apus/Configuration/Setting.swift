@@ -70,9 +70,10 @@ extension Setting {
       preset: "those that carry the addresses", isReloadable: false
     ) { $1.interfaces = $0 },
     Setting(
-      "backend", flag: "backend", .one("addr:port"),
-      "An unmodified server on this host that can answer every request.", isReloadable: false
-    ) { $1.backend = try AddressArgument.parseBackend($0[0]) },
+      "backend", flag: "backend", .many("addr:port"),
+      "An unmodified server on this host that can answer every request; an IPv4 and an IPv6 address, or one of them.",
+      isReloadable: false
+    ) { $1.backends = try $0.map(AddressArgument.parseBackend) },
     Setting(
       "proxy", flag: "proxy", .one("url"),
       "A server that answers what is not a file. Reloading changes it, and cannot make it come or go."

@@ -39,7 +39,7 @@ extension ConnectionHandler {
 
   private func origin(is11: Bool) -> ProxyRequest.Origin {
     ProxyRequest.Origin(
-      clientAddress: context?.channel.remoteAddress?.ipAddress ?? "unknown", isTLS: transport.isTLS,
+      clientAddress: context?.channel.remoteAddress?.withoutMapping.ipAddress ?? "unknown", isTLS: transport.isTLS,
       version: transport.stream != nil ? "2.0" : is11 ? "1.1" : "1.0")
   }
 

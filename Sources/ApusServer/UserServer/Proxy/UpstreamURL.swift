@@ -56,6 +56,9 @@ public struct UpstreamURL: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// Host and port as a `ListenAddress` reads them.
+  public var listenText: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
   /// As in a Host field: without the port where that is the scheme's own (RFC 9110 section 7.2).
   var authority: String {
     let name = host.contains(":") ? "[\(host)]" : host
