@@ -25,9 +25,12 @@ enum AddressArgument {
     guard let number = Int(port), (1...65_535).contains(number) else {
       return "'\(port)' in '\(text)' is not a port from 1 to 65535; \(example)"
     }
-    if host.contains(":") && !host.hasPrefix("[") { return "an IPv6 address as in '\(text)' needs brackets; \(example)" }
+    if host.contains(":") && !host.hasPrefix("[") {
+      return "an IPv6 address as in '\(text)' needs brackets; \(example)"
+    }
     if host.lowercased().hasPrefix("[fe8") {
-      return "'\(host)' in '\(text)' is a link-local address, which means nothing without an interface; write [::]:\(port)"
+      return
+        "'\(host)' in '\(text)' is a link-local address, which means nothing without an interface; write [::]:\(port)"
     }
     let kind = host.hasPrefix("[") ? "IPv6" : "IPv4"
     return "'\(host)' in '\(text)' is not an \(kind) address; \(example)"

@@ -21,7 +21,8 @@ struct ServeCommand: AsyncParsableCommand {
     parsing: .singleValue,
     help: ArgumentHelp(
       "Address and port to answer at; may be repeated. (default: 127.0.0.1:8080)",
-      discussion: "':8080' or '*:8080' stands for all IPv4 addresses, '[::]:8080' for all of IPv6 as well.", valueName: "addr:port"),
+      discussion: "':8080' or '*:8080' stands for all IPv4 addresses, '[::]:8080' for all of IPv6 as well.",
+      valueName: "addr:port"),
     transform: AddressArgument.parse)
   var listen: [ListenAddress] = []
 

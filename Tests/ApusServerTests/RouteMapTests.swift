@@ -1,16 +1,17 @@
 import Contract
+import Glibc
 import Testing
+import Wire
 
 @testable import ApusServer
 
 /// What the kernel's rules and tables come to for packets from one local address.
 @Suite struct RouteMapTests {
-  private static let local: UInt32 = 0x0a4d_0001
+  private static let local = IPAddress(ipv4: UInt32(0x0a4d_0001).bigEndian)
   private static let mainTable: UInt32 = 254
 
   private func prefix(_ text: String) -> RoutePrefix {
-    let prefix = AddressPrefix(text)!
-    return RoutePrefix(address: prefix.address, length: prefix.length)
+    RoutePrefix(AddressPrefix(text)!)
   }
 
   private func route(_ text: String, _ interfaces: Set<UInt32>, table: UInt32 = mainTable, metric: UInt32 = 0) -> Route
@@ -55,7 +56,7 @@ import Testing
 
   @Test func `a route for one type of service makes its prefix uncertain`() {
     var special = route("10.0.0.0/8", [3])
-    special.isOfTypeOfService = true
+    special.isForSome = true
     check([route("0.0.0.0/0", [2]), route("10.0.0.0/8", [2]), special], ["0.0.0.0/0": 2, "10.0.0.0/8": 0])
   }
 
@@ -109,22 +110,72 @@ import Testing
     check([RoutingRule(action: .nothing), main], routes, ["0.0.0.0/0": 2, "10.0.0.0/8": 3])
   }
 
-  @Test func `the map's keys are whole local addresses with prefixes of clients behind, in network byte order`() {
-    let tables = RoutingTables(
-      rules: [RoutingRule(action: .table(Self.mainTable))], routes: [route("192.0.2.0/24", [4])])
-    let entries = RouteMap.entries(from: [Self.local], tables)
-    let key = RouteKey(
-      length: 56, localAddress: Self.local.bigEndian, remoteAddress: UInt32(0xc000_0200).bigEndian)
-    #expect(entries == [key: 4])
+  // MARK: IPv6
+
+  private static let local6 = IPAddress(ipv6: "2001:db8::1")!
+
+  private func address(_ address: IPAddress, _ index: UInt32) -> InterfaceAddress {
+    InterfaceAddress(interface: "eth\(index)", index: index, address: address, isLoopback: false)
   }
 
-  @Test func `the machine's own rules and tables are read, and lead to itself by loopback`() throws {
-    let tables = try RoutingTables(loopback: 1)
+  private func tables(_ routes: [Route]) -> RoutingTables {
+    RoutingTables(rules: [RoutingRule(action: .table(Self.mainTable))], routes: routes)
+  }
+
+  private func entries(_ locals: [InterfaceAddress], ipv4: [Route] = [], ipv6: [Route] = []) -> [RouteKey: UInt32] {
+    RouteMap.entries(from: locals, loopback: 1, ipv4: tables(ipv4), ipv6: tables(ipv6))
+  }
+
+  private func key(_ local: IPAddress, _ remote: String) -> RouteKey {
+    let prefix = prefix(remote)
+    return RouteKey(length: UInt32(128 + prefix.length), localAddress: local, remoteAddress: prefix.address)
+  }
+
+  @Test func `the map's keys are whole local addresses with prefixes of clients behind, in network byte order`() {
+    let found = entries([address(Self.local, 4)], ipv4: [route("192.0.2.0/24", [4])])
+    var wanted = RouteKey(length: 128 + 96 + 24, localAddress: Self.local, remoteAddress: IPAddress(ipv4: 0))
+    wanted.remoteAddress.word3 = UInt32(0xc000_0200).bigEndian
+    #expect(found == [wanted: 4])
+  }
+
+  @Test func `routes of IPv6 are for local addresses of IPv6, and two of one metric are no answer`() {
+    let found = entries(
+      [address(Self.local6, 2), address(Self.local, 2)], ipv4: [route("0.0.0.0/0", [2])],
+      ipv6: [
+        route("::/0", [2]), route("2001:db8:1::/48", [3]), route("2001:db8:2::/48", [3], metric: 1024),
+        route("2001:db8:2::/48", [4], metric: 1024),
+      ])
+    #expect(
+      found == [
+        key(Self.local, "0.0.0.0/0"): 2, key(Self.local6, "::/0"): 2, key(Self.local6, "2001:db8:1::/48"): 3,
+        key(Self.local6, "2001:db8:2::/48"): 0, key(Self.local6, "fe80::/10"): RouteKey.sameInterface,
+      ])
+  }
+
+  @Test func `link-local clients are on the link their packets come from`() {
+    let own = IPAddress(ipv6: "fe80::1")!
+    let links = [route("fe80::/64", [2]), route("fe80::/64", [3]), route("fe80::1", [1])]
+    #expect(
+      entries([address(own, 3)], ipv6: links) == [key(own, "fe80::/10"): 3, key(own, "fe80::1"): 1])
+    // The same address on two links.
+    #expect(
+      entries([address(own, 2), address(own, 3)], ipv6: links)
+        == [key(own, "fe80::/10"): RouteKey.sameInterface, key(own, "fe80::1"): 1])
+  }
+
+  @Test(arguments: ["127.0.0.1", "127.3.2.1", "[::1]"])
+  func `packets to a loopback address come by loopback`(text: String) {
+    let local = ListenAddress(text + ":1")!.address
+    let found = entries([address(local, 1)], ipv4: [route("0.0.0.0/0", [2])], ipv6: [route("::/0", [2])])
+    #expect(found == [key(local, "::/0"): 1])
+  }
+
+  @Test(arguments: [AF_INET, AF_INET6])
+  func `the machine's own rules and tables are read, and lead to itself by loopback`(family: Int32) throws {
+    let tables = try RoutingTables(family, loopback: 1)
     #expect(!tables.rules.isEmpty)
-    let interfaces = RouteMap(from: 0x7f00_0001, tables).interfaces
-    let toItself =
-      ([RoutePrefix(address: 0x7f00_0001, length: 32)]
-      + RoutePrefix(address: 0x7f00_0001, length: 32).covering).compactMap { interfaces[$0] }.first
-    #expect(toItself == 1)
+    let own = prefix(family == AF_INET ? "127.0.0.1" : "::1")
+    let interfaces = RouteMap(from: own.address, tables).interfaces
+    #expect(([own] + own.covering).compactMap { interfaces[$0] }.first == 1)
   }
 }

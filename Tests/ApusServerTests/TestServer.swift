@@ -1,4 +1,5 @@
 import Glibc
+import Wire
 import Synchronization
 import Testing
 
@@ -65,7 +66,7 @@ final class TestServer: Sendable {
       }
       return UInt16(bigEndian: $0.pointee.sin_port)
     }
-    return (descriptor, BackendEndpoint(address: address.sin_addr.s_addr, port: port))
+    return (descriptor, BackendEndpoint(address: IPAddress(ipv4: address.sin_addr.s_addr), port: port))
   }
 }
 

@@ -30,7 +30,8 @@ extension KernelPart {
       let bench = try Bench()
       let client = Client(bench)
       try bench.send(
-        syn(client, TCPOptionBytes.linux(65_535)), .synAck(segmentSize: Family.segmentSizeMax, acknowledging: client.next &+ 1))
+        syn(client, TCPOptionBytes.linux(65_535)),
+        .synAck(segmentSize: Family.segmentSizeMax, acknowledging: client.next &+ 1))
     }
 
     @Test("a SYN without MSS gets no option; it is taken for the smallest")

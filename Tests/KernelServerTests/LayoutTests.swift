@@ -63,7 +63,9 @@ extension KernelPart {
       #expect(MemoryLayout<StoredRepresentation>.size == StoredRepresentation.byteCount)
       #expect(ContentCoding.count == ContentCoding.allCases.count)
       #expect(MemoryLayout<ResponseVariant>.stride == 8 && MemoryLayout<MissEvent>.stride == MissEvent.hostOffset)
-      #expect(MemoryLayout<SocketTuple>.size == Int(SocketTuple.byteCount) && MemoryLayout<RequestSocketAttributes>.size == 20)
+      #expect(
+        MemoryLayout<SocketTuple>.size == Int(SocketTuple.byteCount) && MemoryLayout<RequestSocketAttributes>.size == 20
+      )
     }
 
     @Test("fields are where the kernel part reads them") func offsets() {

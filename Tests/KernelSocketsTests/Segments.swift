@@ -12,6 +12,7 @@ func segment(
     flow: FlowKey(
       remoteAddress: IPAddress(ipv4: 1), localAddress: IPAddress(ipv4: 2), remotePort: 3, localPort: 4),
     sequence: SequenceNumber(sequence), acknowledgement: SequenceNumber(acknowledgement),
-    flags: TCPFlags(rawValue: flags.rawValue), window: 64_240, headerLength: headerLength,
+    flags: TCPFlags(rawValue: flags.rawValue), linkLength: 14, networkLength: 20, window: 64_240,
+    headerLength: headerLength,
     payloadLength: UInt16(payload), headerSum: Checksum(), options: options)
 }

@@ -18,7 +18,8 @@ struct RouteMap {
       case .yes:
         switch rule.action {
         case .table(let table):
-          claim(Self.routes(tables.routes.filter { $0.table == table && $0.prefix.lengthInFamily > rule.suppressedLength }))
+          claim(
+            Self.routes(tables.routes.filter { $0.table == table && $0.prefix.lengthInFamily > rule.suppressedLength }))
         case .nothing: continue
         case .other: claim([.all: 0])
         }

@@ -29,7 +29,8 @@ extension ServeOptions {
   public func settingsFixed(comparedTo other: ServeOptions) -> [String] {
     [
       ("listen", listen == other.listen), ("tls.listen", tls?.listen == other.tls?.listen),
-      ("backend", backend == other.backend && backendOfOtherFamily == other.backendOfOtherFamily), ("proxy", (upstream == nil) == (other.upstream == nil)),
+      ("backend", backend == other.backend && backendOfOtherFamily == other.backendOfOtherFamily),
+      ("proxy", (upstream == nil) == (other.upstream == nil)),
       ("mode", mode == other.mode), ("interface", interfaces == other.interfaces),
       ("admin", adminPath == other.adminPath), ("cache-size", cacheBytes == other.cacheBytes),
       ("access-log", accessLog == other.accessLog),
