@@ -50,8 +50,10 @@ import Testing
     ("nonsense", "has no port"), ("127.0.0.1", "has no port"), ("127.0.0.1:", "is not a port"),
     ("127.0.0.1:0", "is not a port"), ("127.0.0.1:65536", "is not a port"), ("127.0.0.1:http", "is not a port"),
     ("127.0.0.1:99999999999999999999", "is not a port"), ("example.org:80", "'example.org'"),
-    ("256.0.0.1:80", "'256.0.0.1'"), ("1.2.3:80", "'1.2.3'"), ("1.2.3.4.5:80", "'1.2.3.4.5'"), ("[::1]:80", "IPv6"),
-    ("::1:80", "IPv6"), ("", "has no port"),
+    ("256.0.0.1:80", "'256.0.0.1'"), ("1.2.3:80", "'1.2.3'"), ("1.2.3.4.5:80", "'1.2.3.4.5'"),
+    ("[::1.2]:80", "not an IPv6"),
+    ("::1:80", "brackets"), ("[::1:80", "not an IPv6"), ("[fe80::1]:80", "link-local"), ("[::1]", "port"),
+    ("", "has no port"),
   ])
   func `a bad address is named, with what is wrong`(address: String, problem: String) throws {
     for option in ["--listen", "--backend"] {

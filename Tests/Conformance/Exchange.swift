@@ -1,3 +1,5 @@
+import KernelTestSupport
+
 /// One script: what a client sends, what it must get, and when, on a connection of its own.
 public struct Exchange: Sendable {
   public let name: String
@@ -5,21 +7,27 @@ public struct Exchange: Sendable {
   public let source: String
   /// The cell of the table in ARCHITECTURE.md, if it is one of the table's.
   public let cell: Cell?
+  /// nil: both.
+  public let family: Family?
   let steps: [Step]
   public let line: Int
   public let file: StaticString
 
   public init(
-    _ name: String, _ source: String, cell: Cell? = nil, line: Int = #line, file: StaticString = #fileID,
+    _ name: String, _ source: String, cell: Cell? = nil, family: Family? = nil, line: Int = #line,
+    file: StaticString = #fileID,
     @ScriptBuilder script: () -> [Step]
   ) {
     self.name = name
     self.source = source
     self.cell = cell
+    self.family = family
     self.line = line
     self.file = file
     steps = script()
   }
+
+  public func isFor(_ other: Family) -> Bool { family == nil || family == other }
 
   /// Which server it needs behind the kernel part.
   public var needsListener: Bool { steps.contains { if case .listener = $0.action { true } else { false } } }

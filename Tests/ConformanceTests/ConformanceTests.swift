@@ -1,31 +1,70 @@
 import Conformance
 import Foundation
+import KernelTestSupport
 import TestSupport
 import Testing
 
 /// Every script against the live program: `apus serve` in kernel mode, packets over veth, all scripts at once.
-@Suite(.kernelMode, .testbeds) struct ConformanceTests {
-  @Test("an exchange", arguments: Exchange.all.filter { !$0.needsListener })
+@Suite(.kernelMode, .testbeds(.ipv4)) struct ConformanceTests {
+  @Test("an exchange", arguments: Exchange.all.filter { !$0.needsListener && $0.isFor(.ipv4) })
   func exchange(_ exchange: Exchange) async throws {
     let testbeds = try #require(Testbeds.current)
-    await play(exchange, in: testbeds.builtIn.newWorld())
+    await Player.play(exchange, in: testbeds.builtIn.newWorld())
   }
 
   /// One after the other: they share the listener behind, whose queue is full when a script begins.
   @Test("an exchange with a listener behind that does not accept")
   func slowListener() async throws {
-    let testbed = try #require(Testbeds.current).slowListener
+    let testbed = try #require(Testbeds.current?.slowListener)
     for exchange in Exchange.all where exchange.needsListener {
-      await play(exchange, in: testbed.newWorld())
+      await Player.play(exchange, in: testbed.newWorld())
+    }
+  }
+}
+
+/// The same over IPv6.
+@Suite(.kernelMode, .testbeds(.ipv6)) struct IPv6ConformanceTests {
+  @Test("an exchange over IPv6", arguments: Exchange.all.filter { !$0.needsListener && $0.isFor(.ipv6) })
+  func exchange(_ exchange: Exchange) async throws {
+    let testbeds = try #require(Testbeds.current)
+    await Player.play(exchange, in: testbeds.builtIn.newWorld())
+  }
+
+  @Test("an exchange over IPv6 with a listener behind that does not accept")
+  func slowListener() async throws {
+    let testbed = try #require(Testbeds.current?.slowListener)
+    for exchange in Exchange.all where exchange.needsListener {
+      await Player.play(exchange, in: testbed.newWorld())
+    }
+  }
+}
+
+/// The same over a device that carries datagrams without a link-layer header.
+@Suite(.kernelMode) enum TunnelConformanceTests {
+  @Suite(.testbeds(.ipv4, overTunnel: true)) struct OverIPv4 {
+    @Test("an exchange over tun", arguments: Exchange.all.filter { !$0.needsListener && $0.isFor(.ipv4) })
+    func exchange(_ exchange: Exchange) async throws {
+      let testbeds = try #require(Testbeds.current)
+      await Player.play(exchange, in: testbeds.builtIn.newWorld())
     }
   }
 
+  @Suite(.testbeds(.ipv6, overTunnel: true)) struct OverIPv6 {
+    @Test("an exchange over tun and IPv6", arguments: Exchange.all.filter { !$0.needsListener && $0.isFor(.ipv6) })
+    func exchange(_ exchange: Exchange) async throws {
+      let testbeds = try #require(Testbeds.current)
+      await Player.play(exchange, in: testbeds.builtIn.newWorld())
+    }
+  }
+}
+
+private enum Player {
   /// How many scripts are played at a time. More, and a thread may wait for its turn so long that the kernel's timers
   /// run out.
   private static let slots = DispatchSemaphore(value: 24)
 
   /// Scripts wait, so each has a thread of its own.
-  private func play(_ exchange: Exchange, in world: LiveWorld) async {
+  static func play(_ exchange: Exchange, in world: LiveWorld) async {
     nonisolated(unsafe) let world = world
     let mismatch: (any Error)? = await withCheckedContinuation { continuation in
       Thread {
@@ -43,28 +82,36 @@ import Testing
   }
 }
 
-/// Both test beds, for the time of a suite.
+/// The test beds of a suite, for its time.
 struct Testbeds: Sendable {
   let builtIn: Testbed
-  let slowListener: Testbed
+  /// None over a tunnel.
+  let slowListener: Testbed?
 
   @TaskLocal static var current: Testbeds?
 }
 
 struct TestbedsTrait: SuiteTrait, TestScoping {
+  let family: Family
+  let overTunnel: Bool
+
   func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
-    let testbeds = Testbeds(builtIn: try Testbed.start(.builtInServer), slowListener: try Testbed.start(.plainListener))
+    let testbeds = Testbeds(
+      builtIn: try Testbed.start(.builtInServer, family, overTunnel: overTunnel),
+      slowListener: overTunnel ? nil : try Testbed.start(.plainListener, family))
     defer {
       testbeds.builtIn.stop()
-      testbeds.slowListener.stop()
+      testbeds.slowListener?.stop()
     }
     try await Testbeds.$current.withValue(testbeds, operation: function)
   }
 }
 
 extension Trait where Self == TestbedsTrait {
-  /// Starts both servers before the suite's first test and ends them after its last.
-  static var testbeds: Self { Self() }
+  /// Starts the servers before the suite's first test and ends them after its last.
+  static func testbeds(_ family: Family, overTunnel: Bool = false) -> Self {
+    Self(family: family, overTunnel: overTunnel)
+  }
 }

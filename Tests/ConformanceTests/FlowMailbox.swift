@@ -13,18 +13,24 @@ final class FlowMailbox: Sendable {
 
   private let state = Mutex(State())
   private let arrived = DispatchSemaphore(value: 0)
+  private let hasEthernet: Bool
 
-  func take(_ frame: PacketSocket.Frame) {
+  init(hasEthernet: Bool) { self.hasEthernet = hasEthernet }
+
+  func take(_ frame: Frame) {
     if frame.isOutgoing {
       state.withLock { $0.sentAt_s = frame.time_s }
       return
     }
-    guard let segment = ReceivedSegment(frame.bytes) else { return }
+    guard let segment = ReceivedSegment(frame.bytes, hasEthernet: hasEthernet) else { return }
     state.withLock { state in
       state.arrivals.append(SegmentInTime(segment, after_ms: (frame.time_s - state.sentAt_s) * 1000))
     }
     arrived.signal()
   }
+
+  /// The client is about to send; when exactly, the frame tells where it comes by.
+  func isSending() { state.withLock { $0.sentAt_s = Date().timeIntervalSince1970 } }
 
   func next(timeout_ms: Int) -> SegmentInTime? {
     guard arrived.wait(timeout: .now() + .milliseconds(timeout_ms)) == .success else { return nil }
@@ -32,19 +38,19 @@ final class FlowMailbox: Sendable {
   }
 }
 
-/// Reads a packet socket on a thread of its own and gives each connection its frames.
+/// Reads a device on a thread of its own and gives each connection its frames.
 final class FrameDistributor: Sendable {
-  private let socket: PacketSocket
+  private let device: any FrameDevice
   private let mailboxes = Mutex<[UInt16: FlowMailbox]>([:])
   private let isStopped = Atomic<Bool>(false)
   private let finished = DispatchSemaphore(value: 0)
 
-  /// - Parameter address: of the client whose frames are wanted.
-  init(_ socket: PacketSocket, client address: UInt32) {
-    self.socket = socket
+  /// - Parameter client: the address whose frames are wanted.
+  init(_ device: any FrameDevice, client: Endpoint) {
+    self.device = device
     let thread = Thread { [self] in
       while !isStopped.load(ordering: .relaxed) {
-        guard let frame = socket.receive(), let port = Self.clientPort(frame, address) else { continue }
+        guard let frame = device.receive(), let port = clientPort(frame, client) else { continue }
         mailboxes.withLock { $0[port] }?.take(frame)
       }
       finished.signal()
@@ -53,7 +59,7 @@ final class FrameDistributor: Sendable {
   }
 
   func mailbox(for port: UInt16) -> FlowMailbox {
-    let mailbox = FlowMailbox()
+    let mailbox = FlowMailbox(hasEthernet: device.hasEthernet)
     mailboxes.withLock { $0[port] = mailbox }
     return mailbox
   }
@@ -64,11 +70,9 @@ final class FrameDistributor: Sendable {
   }
 
   /// The client's port of a TCP segment from or to the client.
-  private static func clientPort(_ frame: PacketSocket.Frame, _ address: UInt32) -> UInt16? {
-    let bytes = frame.bytes
-    guard bytes.count >= 54, bytes.word16(12) == 0x0800, bytes[23] == 6 else { return nil }
-    let transport = 14 + Int(bytes[14] & 15) * 4
-    guard bytes.word32(frame.isOutgoing ? 26 : 30) == address, bytes.count >= transport + 4 else { return nil }
-    return bytes.word16(transport + (frame.isOutgoing ? 0 : 2))
+  private func clientPort(_ frame: Frame, _ client: Endpoint) -> UInt16? {
+    guard let segment = ReceivedSegment(frame.bytes, hasEthernet: device.hasEthernet) else { return nil }
+    let end = frame.isOutgoing ? segment.source : segment.destination
+    return end.addressBytes == client.addressBytes ? end.port : nil
   }
 }

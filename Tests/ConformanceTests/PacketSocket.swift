@@ -2,8 +2,26 @@ import CTestSupport
 import Glibc
 import TestSupport
 
+/// Where the scripts' client meets the wire.
+protocol FrameDevice: AnyObject, Sendable {
+  /// Frames begin with an Ethernet header.
+  var hasEthernet: Bool { get }
+  /// The next frame, or nil after a while without one.
+  func receive() -> Frame?
+  func send(_ frame: [UInt8]) throws
+}
+
+struct Frame: Sendable {
+  var bytes: [UInt8]
+  /// Seconds of CLOCK_REALTIME at which it passed the device.
+  var time_s: Double
+  /// It was sent by the client.
+  var isOutgoing: Bool
+}
+
 /// A packet socket (packet(7)): whole frames to and from one device.
-final class PacketSocket: Sendable {
+final class PacketSocket: FrameDevice {
+  let hasEthernet = true
   let descriptor: Int32
 
   private static let receiveBufferBytes: Int32 = 16 << 20
@@ -37,14 +55,6 @@ final class PacketSocket: Sendable {
 
   private func set<Value: BitwiseCopyable>(_ option: Int32, _ value: Value) {
     _ = withUnsafeBytes(of: value) { setsockopt(descriptor, SOL_SOCKET, option, $0.baseAddress, socklen_t($0.count)) }
-  }
-
-  struct Frame {
-    var bytes: [UInt8]
-    /// Seconds of CLOCK_REALTIME at which the kernel saw it at the device.
-    var time_s: Double
-    /// It was sent by this host, through another socket.
-    var isOutgoing: Bool
   }
 
   /// The next frame, or nil after a while without one.

@@ -50,7 +50,7 @@ struct Bench {
   let port: UInt16
 
   func connect() throws -> RawClient { try RawClient(network, port: port) }
-  func origin() -> String { "http://\(network.serverAddress):\(port)" }
+  func origin() -> String { "http://\(network.server(port: port))" }
 
   /// What the server behind logged of requests the client sent. Apus itself asks it too, from the server's address.
   func clientLog() throws -> [NginxServer.LogLine] {

@@ -90,7 +90,8 @@ struct Check {
   {
     Check(name: name) { outcome in
       guard let reply = outcome.reply else { return false }
-      return reply.faults.isEmpty && reply.flags == flags && reply.window == ReceiveWindow.size && holds(reply)
+      return reply.faults.isEmpty && reply.flowLabel == 0 && reply.flags == flags && reply.window == ReceiveWindow.size
+        && holds(reply)
     }
   }
 

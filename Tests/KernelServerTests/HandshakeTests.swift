@@ -152,6 +152,20 @@ extension KernelPart {
       try check { $0.fragment = 0x0010 }
     }
     @Test("IP options, or an extension header") func ipOptions() throws { try check { $0.ipOptions = [1, 1, 1, 0] } }
+    @Test("an IPv6 packet with an IPv4-mapped address is none of the IPv4 connection that has it")
+    func mappedAddresses() throws {
+      if Family.current == .ipv6 { return }
+      let network: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+      try check {
+        $0.source.network = network
+        $0.destination.network = network
+      }
+      try check {
+        $0.source.network = Endpoint.testNetwork
+        $0.destination.network = network
+      }
+    }
+
     @Test("other protocols") func otherProtocols() throws {
       try check { $0.proto = 17 }
       try check { $0.etherType = 0x88b5 }

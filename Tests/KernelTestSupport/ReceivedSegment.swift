@@ -13,6 +13,8 @@ public struct ReceivedSegment: Sendable, CustomStringConvertible {
   /// What is wrong with the packet: nothing, if it is a good one.
   public let faults: [String]
 
+  /// Of an IPv6 header; 0 over IPv4.
+  public let flowLabel: UInt32
   /// Where in the frame the TCP header is.
   public let transportPlace: Int
 
@@ -41,6 +43,7 @@ public struct ReceivedSegment: Sendable, CustomStringConvertible {
         network: address.count == 16 ? Array(frame[address].prefix(12)) : nil)
     }
     let length = tcp == link + 20 ? 4 : 16
+    flowLabel = length == 16 ? frame.word32(link) & 0xf_ffff : 0
     source = end(tcp - 2 * length..<tcp - length, port: tcp)
     destination = end(tcp - length..<tcp, port: tcp + 2)
     sequence = frame.word32(tcp + 4)
@@ -66,7 +69,6 @@ public struct ReceivedSegment: Sendable, CustomStringConvertible {
     var faults: [String] = []
     let header = Array(frame[link..<link + 40])
     if Int(header.word16(4)) != frame.count - link - 40 { faults.append("payload length \(header.word16(4))") }
-    if header.word32(0) != 0x6000_0000 { faults.append("traffic class or flow label") }
     if header[7] == 0 { faults.append("hop limit 0") }
     return faults + self.faults(ofSegment: frame[(link + 40)...], addresses: header[8...])
   }

@@ -32,8 +32,8 @@ public final class ApusProcess: StoppableServer {
     in network: TestNetwork, root: String, port: UInt16 = 80, mode: String = "kernel", backendPort: UInt16? = nil,
     arguments: [String] = [], commandPrefix: [String] = [], binary: String = ApusProcess.binary
   ) throws {
-    var command = ["serve", root, "--listen", "\(network.serverAddress):\(port)", "--mode", mode]
-    if let backendPort { command += ["--backend", "\(network.serverAddress):\(backendPort)"] }
+    var command = ["serve", root, "--listen", network.server(port: port), "--mode", mode]
+    if let backendPort { command += ["--backend", network.server(port: backendPort)] }
     try self.init(
       in: network, command: command + arguments, ready: "apus: serving ", commandPrefix: commandPrefix, binary: binary)
   }
@@ -43,7 +43,7 @@ public final class ApusProcess: StoppableServer {
     in network: TestNetwork, attachedTo port: UInt16, arguments: [String] = [], binary: String = ApusProcess.binary
   ) throws {
     try self.init(
-      in: network, command: ["attach", "\(network.serverAddress):\(port)"] + arguments, ready: "apus: attached to ",
+      in: network, command: ["attach", network.server(port: port)] + arguments, ready: "apus: attached to ",
       commandPrefix: [], binary: binary)
   }
 

@@ -33,7 +33,7 @@ public final class NginxServer: StoppableServer {
     directory = try ScratchDirectory("nginx")
     try FileManager.default.createDirectory(
       atPath: directory.path(of: "uploads"), withIntermediateDirectories: true)
-    let address = "\(network.serverAddress):\(port)"
+    let address = network.server(port: port)
     let text = Self.configuration(
       address: address, root: root, directory: directory.path, accessLog: accessLog, serverLines: serverLines)
     try directory.write(text.utf8, to: "nginx.conf")

@@ -21,7 +21,8 @@ public final class RawClient {
     receiveBuffer_bytes: Int32? = nil
   ) throws {
     descriptor = try namespace.withThread {
-      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+      let family = address.contains(":") ? AF_INET6 : AF_INET
+      let descriptor = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
       guard descriptor >= 0 else { throw SupportError.systemCall("socket", errno) }
       var on: Int32 = 1
       setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
@@ -33,12 +34,7 @@ public final class RawClient {
       for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
         setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
       }
-      var target = socketAddress(address, port)
-      let code = withUnsafePointer(to: &target) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-        }
-      }
+      let code = withSocketAddress(address, port) { connect(descriptor, $0, $1) }
       guard code == 0 else {
         let code = errno
         close(descriptor)
@@ -52,12 +48,13 @@ public final class RawClient {
 
   /// The port this end was given.
   public var localPort: UInt16 {
-    var address = sockaddr_in()
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    // The port is at the same place in both families' addresses.
+    var address = sockaddr_in6()
+    var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
     _ = withUnsafeMutablePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
     }
-    return UInt16(bigEndian: address.sin_port)
+    return UInt16(bigEndian: address.sin6_port)
   }
 
   /// connect(2) failed with `code` (an errno).

@@ -50,13 +50,30 @@ public final class TestNetwork {
   }
 
   /// Client and server in a namespace each, joined by a veth pair: eth0 (10.77.0.2) and eth0 (10.77.0.1).
-  public static func withVeth<Result>(_ body: (TestNetwork) throws -> Result) throws -> Result {
+  ///
+  /// - Parameter ipv6: the network's addresses are fd00:a905::a4d:1 and fd00:a905::a4d:2, which the devices have besides.
+  public static func withVeth<Result>(
+    ipv6: Bool = false, _ body: (TestNetwork) throws -> Result
+  ) throws -> Result {
     let client = try NetworkNamespace("client")
     let server = try NetworkNamespace("server")
     _ = try VethPair((server, "eth0", "10.77.0.1/24"), (client, "eth0", "10.77.0.2/24"))
+    guard ipv6 else {
+      let network = TestNetwork(
+        client: client, server: server, serverAddress: "10.77.0.1", clientAddress: "10.77.0.2")
+      return try network.use(body)
+    }
+    for (namespace, host) in [(server, 1), (client, 2)] {
+      try namespace.ip("address", "add", "fd00:a905::a4d:\(host)/112", "dev", "eth0", "nodad")
+    }
     let network = TestNetwork(
-      client: client, server: server, serverAddress: "10.77.0.1", clientAddress: "10.77.0.2")
+      client: client, server: server, serverAddress: "fd00:a905::a4d:1", clientAddress: "fd00:a905::a4d:2")
     return try network.use(body)
+  }
+
+  /// A port of the server, as in a URL: an IPv6 address in brackets.
+  public func server(port: UInt16) -> String {
+    serverAddress.contains(":") ? "[\(serverAddress)]:\(port)" : "\(serverAddress):\(port)"
   }
 
   /// Client and server in one namespace, over its lo.
@@ -137,6 +154,23 @@ public protocol StoppableServer: AnyObject {
 }
 
 extension RunningProcess: StoppableServer {}
+
+/// Calls a function of the socket API with an address of either family.
+func withSocketAddress<Result>(
+  _ address: String, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Result
+) rethrows -> Result {
+  func call<Address>(_ address: Address) throws -> Result {
+    try withUnsafeBytes(of: address) {
+      try body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
+    }
+  }
+  guard address.contains(":") else { return try call(socketAddress(address, port)) }
+  var result = sockaddr_in6()
+  result.sin6_family = sa_family_t(AF_INET6)
+  result.sin6_port = port.bigEndian
+  inet_pton(AF_INET6, address, &result.sin6_addr)
+  return try call(result)
+}
 
 /// An IPv4 socket address.
 func socketAddress(_ address: String, _ port: UInt16) -> sockaddr_in {

@@ -69,7 +69,9 @@ extension Exchange {
       client.acknowledges()
       kernel.serves("/small")
     },
-    Exchange("the data of the kernel's segments keeps to the client's MSS", "RFC 9293 section 3.7.1") {
+    Exchange(
+      "the data of the kernel's segments keeps to the client's MSS", "RFC 9293 section 3.7.1", family: .ipv4
+    ) {
       client.connects(.mss(536))
       client.requests("/none?q")
       kernel.serves("/none?q", status: 404)

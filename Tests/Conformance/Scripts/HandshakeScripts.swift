@@ -146,7 +146,20 @@ extension Exchange {
       client.requests("/other")
       server.answers("/other")
     },
-    Exchange("an MSS of 536 is taken", "RFC 9293 section 3.7.1") {
+    Exchange("over IPv6 an MSS of 1220 is the smallest that is taken", "RFC 9293 section 3.7.1", family: .ipv6) {
+      client.connects(.mss(1220))
+      client.requests("/small")
+      server.answers("/small")
+    },
+    Exchange("over IPv6 an MSS below 1220 is the kernel's", "RFC 8200 section 5", family: .ipv6) {
+      client.offers(.mss(1219))
+      kernel.accepts(.mss(1219))
+    },
+    Exchange("what has an extension header is the kernel's", "RFC 8200 section 4", family: .ipv6) {
+      client.offers(.mss(1400)) { $0.ipOptions = [1] }
+      kernel.accepts(.mss(1400))
+    },
+    Exchange("an MSS of 536 is taken", "RFC 9293 section 3.7.1", family: .ipv4) {
       client.connects(.mss(536))
       client.requests("/small")
       server.answers("/small")

@@ -39,7 +39,7 @@ extension Exchange {
       client.requests("/small", seq: .next - 1)
       server.answers("/small", ack: .next - 1 + get("/small").count)
     },
-    Exchange("a datagram with a wrong checksum is dropped", "RFC 1122 section 3.2.1.2") {
+    Exchange("a datagram with a wrong checksum is dropped", "RFC 1122 section 3.2.1.2", family: .ipv4) {
       client.connects()
       client.sends([.psh, .ack], get("/small")) { $0.ipChecksumError = 1 }
       server.isSilent()

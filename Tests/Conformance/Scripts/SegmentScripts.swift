@@ -40,7 +40,7 @@ extension Exchange {
       client.requests("/small")
       server.answers("/small")
     },
-    Exchange("segments keep to the client's MSS", "RFC 9293 section 3.7.1") {
+    Exchange("segments keep to the client's MSS", "RFC 9293 section 3.7.1", family: .ipv4) {
       client.connects(.mss(536))
       client.requests("/three")
       server.answers("/three", in: 3)
@@ -54,7 +54,7 @@ extension Exchange {
       client.acknowledges()
       server.acknowledges()
     },
-    Exchange("more than ten segments are not sent at once", "RFC 6928 section 2") {
+    Exchange("more than ten segments are not sent at once", "RFC 6928 section 2", family: .ipv4) {
       client.connects(.mss(536))
       client.requests("/ten")
       kernel.serves("/ten")
