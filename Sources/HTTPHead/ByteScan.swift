@@ -28,6 +28,14 @@ enum ByteScan {
     notName(lowered) & ~equal(lowered & ~top, 0x2e)
   }
 
+  /// What is neither hexadecimal digit nor colon, in such a word.
+  @inline(__always) static func notAddress(_ lowered: UInt64) -> UInt64 {
+    let word = lowered & ~top
+    let letter = (word &+ every(0x1f)) & ~(word &+ every(0x19))
+    let digit = (word &+ every(0x50)) & ~(word &+ every(0x46))
+    return (~(letter | digit | equal(word, 0x3a)) | lowered) & top
+  }
+
   /// What is no digit.
   @inline(__always) static func notDigit(_ word: UInt64) -> UInt64 {
     let low = word & ~top

@@ -210,7 +210,33 @@ extension HeadBuffer {
     if faults & HeadFault.any(FieldKind.acceptEncoding) != 0 { return .acceptEncoding }
     if hostOffset == 0 { return minorVersion == 0 ? nil : .hostMissing }
     if hostLength == 0 || hostLength > Limits.hostBytesMax { return .hostUnknown }
-    return isHostPlain() ? nil : .hostUnknown
+    let isAddress = word64(hostOffset & Self.mask) & 0xff == 0x5b
+    return (isAddress ? isHostAddress() : isHostPlain()) ? nil : .hostUnknown
+  }
+
+  /// Whether Host is hexadecimal digits and colons in brackets, and perhaps a colon and a port: an IPv6 address, as far as
+  /// matters here (RFC 3986 section 3.2.2).
+  @inline(never) private func isHostAddress() -> Bool {
+    var position = (hostOffset &+ 1) & Self.mask
+    for _ in 0..<6 {
+      let word = word64(position)
+      let found = ByteScan.notAddress(word | ByteScan.every(0x20))
+      if found == 0 {
+        position = (position &+ 8) & Self.mask
+        continue
+      }
+      let index = ByteScan.first(found)
+      let end = (position &+ index) & Self.mask
+      let length = (end &- hostOffset) & Self.mask
+      if (word &>> UInt64(index &* 8)) & 0xff != 0x5d || length < 3 { return false }
+      let rest = hostLength &- length &- 1
+      if rest == 0 { return true }
+      let behind = word64((end &+ 1) & Self.mask)
+      // Of six digits and less the byte behind them is in the same word; ports have five.
+      let port = ByteScan.notDigit(behind >> 8)
+      return behind & 0xff == 0x3a && rest > 1 && port != 0 && ByteScan.first(port) == rest &- 1
+    }
+    return false
   }
 
   /// Whether Host is letters, digits, hyphens and dots, and perhaps a colon and a port (RFC 3986 sections 3.2.2 and

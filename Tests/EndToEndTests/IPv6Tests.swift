@@ -26,8 +26,9 @@ extension EndToEnd {
             #expect(try client.get(Site.small, fields: "If-None-Match: \(tag)\r\n").status == 304)
           }
           #expect(count == 2)
+          let before = try bench.apus.status().handovers
           for path in [Site.large, Site.small] { expectFile(try client.get(path), path) }
-          #expect(try bench.apus.status().handovers == 1)
+          #expect(try bench.apus.status().handovers == before + 1)
         }
       }
     }
@@ -70,11 +71,12 @@ extension EndToEnd {
     @Test func `an nginx behind sees the client's own address`() throws {
       try TestNetwork.withVeth(ipv6: true) { network in
         try Bench.kernel(on: network, backend: true, warm: [Site.small]) { bench in
+          let before = try bench.clientLog().count
           let client = try bench.connect()
           let count = try hits(bench.apus) { expectFile(try client.get(Site.small), Site.small) }
           #expect(count == 1)
           expectFile(try client.get(Site.large), Site.large)
-          let log = try bench.clientLog()
+          let log = try bench.clientLog().dropFirst(before)
           #expect(log.map(\.target) == [Site.large], "\(log)")
         }
       }
@@ -188,8 +190,7 @@ extension EndToEnd {
 
     @Test func `a client whose way back is another interface is left to the kernel`() throws {
       try withBothFamilies { network, apus in
-        try network.server.ip("link", "add", "eth9", "type", "dummy")
-        try network.server.ip("link", "set", "eth9", "up")
+        _ = try VethPair((network.server, "eth9", "10.79.0.1/24"), (network.client, "eth9", "10.79.0.2/24"))
         try network.server.ip("route", "add", "fd00:a905::a4d:2/128", "dev", "eth9")
         pause(seconds: 2.5)
         #expect(throws: (any Error).self) {

@@ -66,6 +66,11 @@ import Testing
     accept("1.0 with Host only", BrowserHeads.head("GET / HTTP/1.0", "Host: a"), minor: 0, persists: false),
     accept(
       "1.0 with close", BrowserHeads.head("GET / HTTP/1.0", "Connection: close"), host: nil, minor: 0, persists: false),
+    accept("an IPv6 address", BrowserHeads.head("GET / HTTP/1.1", "Host: [::1]"), host: "[::1]"),
+    accept("an IPv6 address and a port", BrowserHeads.head("GET / HTTP/1.1", "Host: [::1]:8080"), host: "[::1]:8080"),
+    accept(
+      "a long IPv6 address and a port", BrowserHeads.head("GET / HTTP/1.1", "Host:[2001:db8:FFFF:ffff:0:9:a:f]:65535"),
+      host: "[2001:db8:FFFF:ffff:0:9:a:f]:65535"),
     accept("a query", BrowserHeads.head("GET /?a=b&c HTTP/1.1", "Host: a"), path: "/?a=b&c"),
     accept(
       "odd characters in a path", BrowserHeads.head("GET /%7E~!$&'()*+,;=:@ HTTP/1.1", "Host: a"),
@@ -140,7 +145,11 @@ import Testing
   static let values = [
     host("", .hostUnknown), host(" ", .hostUnknown), host("  a", .hostUnknown), host(" a ", .hostUnknown),
     host(" a b", .hostUnknown), host(" a,b", .hostUnknown), host(" a/", .hostUnknown), host(" user@a", .hostUnknown),
-    host(" [::1]", .hostUnknown), host(" [::1]:80", .hostUnknown), host(" a_b", .hostUnknown),
+    host(" [::1", .hostUnknown), host(" [::1]80", .hostUnknown), host(" [::1]:", .hostUnknown),
+    host(" {::1}", .hostUnknown), host(" [::1}", .hostUnknown), host(" []", .hostUnknown), host(" [:]", .hostUnknown),
+    host(" [::g]", .hostUnknown), host(" [::1]:8o", .hostUnknown), host(" [::1] ", .hostUnknown),
+    host(" [::1]:80:80", .hostUnknown), host(" [::1]]", .hostUnknown), host(" [fe80::1%25eth0]", .hostUnknown),
+    host(" a_b", .hostUnknown),
     host(" a:b", .hostUnknown), host(" a:80:80", .hostUnknown), host(" :80", .hostUnknown), host(" a:8o", .hostUnknown),
     host(" a:-1", .hostUnknown), host(" a:8.0", .hostUnknown), host("\ta", .headMalformed),
     host(" a\t", .headMalformed),

@@ -12,6 +12,7 @@ public struct HeadMutator {
     "Transfer-Encoding: chunked", "Range: bytes=0-", "If-None-Match: \"x\"", "If-Rangex: 1", "Upgrade: h2c",
     "Upgrade-Insecure-Requests: 1", "X: y", "X:", ":", " folded", "\tfolded", "x_y: 1", "Expect: 100-continue", "",
     "TE: x", "Tea: x", "Accept: a\tb", "Cookie: \u{e4}", "Content-Lengthy: 1", "Connection:", "Host:",
+    "Host: [::1]", "Host: [2001:db8::A]:80", "Host: [::1}", "Host: {::1]", "Host: [::1]:", "Host: [1]:8",
     "If-None-Match: *", "If-None-Match: \"1\"", "if-none-match: W/\"1\"", "If-None-Match: \"x\", \"1\"",
     "If-None-Match: \"a, b\",W/\"1\"", "If-None-Match: \"1\" , \"2\"", "If-None-Match: 1", "If-None-Match: w/\"1\"",
     "If-None-Match: \"\", ,\"1\"", "If-None-Match: \"1", "If-None-Match: \"1\"x",
