@@ -55,10 +55,7 @@ extension Phases {
   event.put64(Clock.coarse_ns &+ UInt64(bitPattern: control.pointee.realtimeOffset_ns), AccessEvent.timeOffset)
   let part = scratch.part.pointee
   event.put32(part.responseLength &- UInt32(scratch.headLength.stored), AccessEvent.bodyBytesOffset)
-  // ::ffff:a.b.c.d
-  event.put64(0, AccessEvent.addressOffset)
-  event.put32(0xffff_0000, AccessEvent.addressOffset &+ 8)
-  event.put32(flow.remoteAddress, AccessEvent.addressOffset &+ 12)
+  flow.remoteAddress.emit(to: event + AccessEvent.addressOffset)
   // The request lies behind the event, where it was copied to in order to be read.
   let length = UInt32(AccessEvent.byteCount) &+ scratch.payloadLength.bounded(by: UInt32(Limits.headBytesMax))
   return Maps.accessEvents.send(UnsafeRawPointer(event), length: Int(length)) ? 1 : 0

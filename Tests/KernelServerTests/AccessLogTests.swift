@@ -48,8 +48,8 @@ struct LoggedRequest: Equatable, CustomStringConvertible {
   }
 
   private static func origin(_ client: Client) -> ([UInt8], UInt16, UInt64) {
-    let ipv4 = withUnsafeBytes(of: client.local.address.bigEndian) { Array($0) }
-    return ([UInt8](repeating: 0, count: 10) + [0xff, 0xff] + ipv4, client.local.port, client.bench.second)
+    let address = withUnsafeBytes(of: client.local.key) { Array($0) }
+    return (address, client.local.port, client.bench.second)
   }
 
   var description: String {

@@ -82,6 +82,13 @@ final class Bench {
     for machine in machines { try machine.setPrefix(prefix, isAllowed: isAllowed) }
   }
 
+  /// Puts `0.0.0.0/0` or `::/0` on a list.
+  func listAll(of family: Family, isAllowed: Bool) throws {
+    let prefix = PrefixKey(
+      length: family == .ipv4 ? 96 : 0, address: family == .ipv4 ? IPAddress(ipv4: 0) : IPAddress())
+    for machine in machines { try machine.setPrefix(prefix, isAllowed: isAllowed) }
+  }
+
   /// Makes a prefix of clients' addresses reachable from the server's by an interface; loopback's index is 1.
   func route(_ address: UInt32, length: UInt32, by interfaceIndex: UInt32, local: UInt32 = Bench.server.address) throws
   {

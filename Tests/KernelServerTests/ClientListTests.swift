@@ -34,6 +34,17 @@ extension KernelPart {
       try expect(bench, prefix ^ (1 << (32 - length)), isServed: true)
     }
 
+    @Test("a prefix of the other family is none of this one, be it of no bits")
+    func otherFamily() throws {
+      let bench = try Bench()
+      try bench.listen(flags: Listener.ownAddress | Listener.notDenied)
+      let other = Family.current == .ipv4 ? Family.ipv6 : .ipv4
+      try bench.listAll(of: other, isAllowed: false)
+      try expect(bench, Self.network, isServed: true)
+      try bench.listAll(of: Family.current, isAllowed: false)
+      try expect(bench, Self.network, isServed: false)
+    }
+
     @Test("only what is allowed is served")
     func allowed() throws {
       let bench = try Bench()

@@ -27,6 +27,9 @@ extension KernelPart {
       try bench.send(syn(), leftForRoute)
       try bench.route(Self.client, length: 32, by: 1)
       try bench.send(syn(), .synAck(segmentSize: nil, acknowledging: 2))
+      // By whichever it came in on, as to a link-local address.
+      try bench.route(Self.client, length: 32, by: RouteKey.sameInterface)
+      try bench.send(syn(), .synAck(segmentSize: nil, acknowledging: 2))
       // Not always the same.
       try bench.route(Self.client, length: 32, by: 0)
       try bench.send(syn(), leftForRoute)

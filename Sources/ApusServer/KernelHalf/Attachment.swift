@@ -190,9 +190,15 @@ final class Attachment: Sendable {
   private func setRoutes(among all: [InterfaceAddress]) throws {
     let locals = all.filter { local in listen.contains { $0.covers(local.address) } }
     let loopback = all.first(where: \.isLoopback)?.index ?? if_nametoindex("lo")
+    func tables(_ family: Int32) throws -> RoutingTables {
+      // A kernel that does not speak a family has no tables to ask for.
+      guard locals.contains(where: { $0.address.isIPv4 == (family == AF_INET) }) else {
+        return RoutingTables(rules: [], routes: [])
+      }
+      return try RoutingTables(family, loopback: loopback)
+    }
     var routes = RouteMap.entries(
-      from: locals, loopback: loopback, ipv4: try RoutingTables(AF_INET, loopback: loopback),
-      ipv6: try RoutingTables(AF_INET6, loopback: loopback))
+      from: locals, loopback: loopback, ipv4: try tables(AF_INET), ipv6: try tables(AF_INET6))
     if routes.count > Limits.routesMax {
       logger.error("\(routes.count) routes are more than the \(Limits.routesMax) that are kept: hits only by loopback")
       routes = routes.filter { $0.value == loopback }
