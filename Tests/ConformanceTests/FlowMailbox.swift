@@ -19,12 +19,12 @@ final class FlowMailbox: Sendable {
 
   func take(_ frame: Frame) {
     if frame.isOutgoing {
-      state.withLock { $0.sentAt_s = frame.time_s }
+      if let time_s = frame.time_s { state.withLock { $0.sentAt_s = time_s } }
       return
     }
     guard let segment = ReceivedSegment(frame.bytes, hasEthernet: hasEthernet) else { return }
     state.withLock { state in
-      state.arrivals.append(SegmentInTime(segment, after_ms: (frame.time_s - state.sentAt_s) * 1000))
+      state.arrivals.append(SegmentInTime(segment, after_ms: frame.time_s.map { ($0 - state.sentAt_s) * 1000 } ?? 0))
     }
     arrived.signal()
   }

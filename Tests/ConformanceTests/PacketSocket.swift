@@ -13,8 +13,8 @@ protocol FrameDevice: AnyObject, Sendable {
 
 struct Frame: Sendable {
   var bytes: [UInt8]
-  /// Seconds of CLOCK_REALTIME at which it passed the device.
-  var time_s: Double
+  /// Seconds of CLOCK_REALTIME at which it passed the device; nil where the kernel does not tell.
+  var time_s: Double?
   /// It was sent by the client.
   var isOutgoing: Bool
 }
