@@ -20,7 +20,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["CBPF", "CTestSupport"], exclude: ["Testing"]),
     .target(name: "KernelTestSupport"),
     .target(name: "Wire", exclude: ["Kernel"]),
-    .target(name: "Contract"),
+    .target(name: "Contract", dependencies: ["Wire"]),
     .target(name: "HTTPHead", dependencies: ["Wire", "Contract"]),
 
     // What needs neither root nor a network: statistics, what clients print, reports and charts.

@@ -89,7 +89,7 @@ final class Testbed: @unchecked Sendable {
     apus = try ApusProcess(
       in: network, root: directory.path, backendPort: listener.map { _ in Self.listenerPort },
       arguments: overTunnel ? ["--listen", server.description] : [])
-    try apus.warm(ServedFiles.sizes.keys.filter { $0 != ServedFiles.large }, over: network)
+    try apus.warm(ServedFiles.sizes.keys.filter { $0 != ServedFiles.large }, over: network, timeout_s: 60)
     listener?.setAccepting(false)
   }
 
