@@ -28,6 +28,21 @@ struct DirectoryListing: Sendable {
 
   // MARK: HTML
 
+  private static let style = """
+
+    body { font-family: system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em }
+    h1 { font-size: 1.25em; overflow-wrap: anywhere }
+    table { border-collapse: collapse; width: 100% }
+    th, td { padding: 0.25em 0.5em; text-align: left }
+    td:first-child { overflow-wrap: anywhere }
+    tr > :nth-child(n + 2) { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
+    tbody tr:hover { background: #8882 }
+
+    """
+
+  /// Of `style`, for Content-Security-Policy (CSP Level 3 section 2.3.1): no other style, and no script, has a say.
+  private static let styleDigest = "sha256-K9HBOH9yZz2bYDixRxDyrkK9C/K2o7FPVVu0O2JNbmU="
+
   var html: [UInt8] {
     let title = "Index of " + Self.escaped(String(decoding: path, as: UTF8.self))
     var text = """
@@ -38,15 +53,7 @@ struct DirectoryListing: Sendable {
       <meta name="viewport" content="width=device-width">
       <meta name="color-scheme" content="light dark">
       <title>\(title)</title>
-      <style>
-      body { font-family: system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em }
-      h1 { font-size: 1.25em; overflow-wrap: anywhere }
-      table { border-collapse: collapse; width: 100% }
-      th, td { padding: 0.25em 0.5em; text-align: left }
-      td:first-child { overflow-wrap: anywhere }
-      tr > :nth-child(n + 2) { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
-      tbody tr:hover { background: #8882 }
-      </style>
+      <style>\(Self.style)</style>
       </head>
       <body>
       <h1>\(title)</h1>
@@ -174,7 +181,7 @@ struct DirectoryListing: Sendable {
     head.add("Content-Length", String(contentLength))
     head.add("Vary", "Accept")
     // The page runs nothing, whatever somebody managed to write into a name.
-    if format == .html { head.add("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'") }
+    if format == .html { head.add("Content-Security-Policy", "default-src 'none'; style-src '\(Self.styleDigest)'") }
     head.add(lines: lines)
     return head.finished(persistent: persistent)
   }
