@@ -8,7 +8,7 @@ struct ApusFaults: ParsableCommand {
     commandName: "apus-faults",
     abstract: "Puts Apus under loss, disorder, floods and faults, and prints a Markdown table with a verdict each.",
     discussion: """
-      Works in network namespaces of its own. Needs root, nginx, nft, ethtool and ab. Documentation/Faults.md says \
+      Works in network namespaces of its own. Needs root, nginx, nft, ethtool, ab, wrk, h2load and openssl. Documentation/Faults.md says \
       what each scenario does. Exit code 1: a promise was broken.
       """)
 
@@ -44,7 +44,7 @@ struct ApusFaults: ParsableCommand {
 }
 
 enum Scenario: String, CaseIterable, ExpressibleByArgument {
-  case freshness, loss, segments, faults, disorder, flood, table, idle
+  case freshness, loss, segments, faults, disorder, flood, table, idle, soak
 
   func run(_ context: FaultContext) throws {
     switch self {
@@ -56,6 +56,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     case .flood: try Flood(context).run()
     case .table: try ConnectionTable(context).run()
     case .idle: try IdleConnections(context).run()
+    case .soak: try Soak(context).run()
     }
   }
 }

@@ -102,6 +102,16 @@ final class FaultClient {
     }
   }
 
+  /// Sends some bytes, perhaps reads some, and goes with the object: by FIN, or by RST (socket(7), SO_LINGER).
+  func vanish(after bytes: [UInt8], reads: Bool, byReset: Bool) {
+    _ = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    if reads { _ = buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) } }
+    if byReset {
+      var option = linger(l_onoff: 1, l_linger: 0)
+      setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+  }
+
   private func finish(_ headEnd: Int) throws(ClientFailure) -> Answer {
     let head = String(decoding: buffer[..<headEnd], as: UTF8.self)
     let lines = head.split(separator: "\r\n")

@@ -78,6 +78,8 @@ enum ClientPrograms {
 
     parser = configparser.ConfigParser()
     parser.read_dict({"redbot": {"enable_local_access": "True"}})
+    # No connection is used twice: one that the kernel part has handed over is not its own any more.
+    HttpResource.client.idle_timeout = 0
     cases = json.loads(sys.argv[2])
     waiting = len(cases)
 
