@@ -102,10 +102,13 @@ public struct ObjectRecord: Sendable, BitwiseCopyable {
   public var representations: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
   /// Bits of `RecordFlag`.
   public var flags: UInt16 = 0
-  public var reserved: UInt16 = 0
+  /// With `RecordFlag.byAcceptEncoding`: bytes from the start of the record to its `AcceptEncodingEntry` table.
+  public var entriesOffset: UInt16 = 0
   /// CLOCK_REALTIME second from which Age counts, with `RecordFlag.hasAge`.
   public var ageBase_s: UInt32 = 0
-  public var reserved2: UInt32 = 0
+  /// Entries of that table, at most `AcceptEncodingEntry.countMax`.
+  public var entryCount: UInt16 = 0
+  public var reserved: UInt16 = 0
   public init() {}
 
   public static var byteCount: Int { 40 }
@@ -123,6 +126,27 @@ public enum RecordFlag {
   /// The server behind answers a request of HTTP/1.1 that says `Connection: keep-alive` with another head than one that
   /// only means it: such a request is handed over.
   public static var keepAliveDiffers: UInt16 { 2 }
+  /// Which representation answers is chosen by the value of the request's Accept-Encoding, to the byte, with a table of
+  /// `AcceptEncodingEntry`; the places of `ObjectRecord.representations` say nothing of their codings then. A value that
+  /// is not in the table is handed over: only the server behind knows what it comes to (RFC 9111 section 4.1).
+  public static var byAcceptEncoding: UInt16 { 4 }
+}
+
+/// What a request with one value of Accept-Encoding is answered with. 8 bytes.
+public struct AcceptEncodingEntry: Sendable, BitwiseCopyable {
+  /// Bytes from the start of the record to the value.
+  public var valueOffset: UInt16 = 0
+  /// At most `valueBytesMax`. 0: the request has no such field.
+  public var valueLength: UInt16 = 0
+  /// Bytes from the start of the record to the `StoredRepresentation`, or `ObjectRecord.elsewhere`.
+  public var place: UInt16 = 0
+  public var reserved: UInt16 = 0
+  public init() {}
+
+  public static var byteCount: Int { 8 }
+  public static var countMax: Int { 8 }
+  /// As many as are compared.
+  public static var valueBytesMax: Int { 64 }
 }
 
 /// The value of an Age (RFC 9111 section 5.1) in a head that was stored before the age was known: eight places, the

@@ -24,6 +24,20 @@ extension HeadBuffer {
     return readCodings()
   }
 
+  @inline(__always) public var hasAcceptEncoding: Bool { fieldStart(FieldKind.acceptEncoding) != 0 }
+  /// Bytes of the value of Accept-Encoding, which must be there.
+  @inline(__always) public var acceptEncodingLength: Int {
+    fieldEnd(FieldKind.acceptEncoding) &- fieldStart(FieldKind.acceptEncoding)
+  }
+  /// Whether Accept-Encoding, which must be there and have this length, is this value to the byte.
+  ///
+  /// - Parameters:
+  ///   - value: with seven bytes behind it that may be anything.
+  ///   - length: its bytes, at most 64.
+  @inline(__always) public func acceptEncoding(is value: UnsafeRawPointer, length: Int) -> Bool {
+    isEqual(value, at: fieldStart(FieldKind.acceptEncoding) & Self.mask, length: length)
+  }
+
   @inline(never) private func readCodingList() -> UInt32 {
     for index in 0..<CodingWeight.count { setWeight(index, CodingWeight.unlisted) }
     listCursor = fieldStart(FieldKind.acceptEncoding)

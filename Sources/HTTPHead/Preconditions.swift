@@ -78,7 +78,7 @@ extension HeadBuffer {
   }
 
   /// Whether the head has these bytes at a position; at most 64.
-  @inline(never) private func isEqual(_ other: UnsafeRawPointer, at position: Int, length: Int) -> Bool {
+  @inline(never) func isEqual(_ other: UnsafeRawPointer, at position: Int, length: Int) -> Bool {
     for step in 0..<8 {
       let left = length &- step &* 8
       if left <= 0 { break }

@@ -19,6 +19,11 @@ struct Record {
   @inline(__always) func place(ofCoding coding: Int) -> UInt16 { bytes.word16(20 &+ (coding & 3) &* 2) }
   /// Whether there is a representation in any coding but identity.
   @inline(__always) var hasCodings: Bool { bytes.word64(20) >> 16 != 0 }
+  /// Entries of the table by Accept-Encoding, with `RecordFlag.byAcceptEncoding`.
+  @inline(__always) var entryCount: Int { Int(bytes.word16(36)) }
+  @inline(__always) func entry(_ index: Int) -> Entry {
+    Entry(record: bytes, base: bytes + Int(bytes.word16(30)) + (index & 7) &* AcceptEncodingEntry.byteCount)
+  }
   @inline(__always) func representation(at place: UInt16) -> Representation {
     Representation(record: bytes, base: bytes + Int(place))
   }
@@ -41,6 +46,15 @@ struct Record {
     @inline(__always) var lastModifiedOffset: Int { Int(base.word16(74)) }
     @inline(__always) var lastModified: UnsafeRawPointer { record + lastModifiedOffset }
     @inline(__always) func has(rule: UInt16) -> Bool { base.word16(76) & rule != 0 }
+  }
+
+  /// One `AcceptEncodingEntry` of the record.
+  struct Entry {
+    let record: UnsafeRawPointer
+    let base: UnsafeRawPointer
+    @inline(__always) var value: UnsafeRawPointer { record + Int(base.word16(0)) }
+    @inline(__always) var valueLength: Int { Int(base.word16(2)) }
+    @inline(__always) var place: UInt16 { base.word16(4) }
   }
 
   struct Variant {

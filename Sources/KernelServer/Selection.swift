@@ -17,7 +17,10 @@ enum Selection {
     let head = scratch.head
     if record.flags & RecordFlag.keepAliveDiffers != 0 && head.saysKeepAliveNeedlessly { return .variant }
     var place = record.place(ofCoding: 0)
-    if record.hasCodings {
+    if record.flags & RecordFlag.byAcceptEncoding != 0 {
+      place = self.place(by: head, in: record)
+      if place == ObjectRecord.none { return .acceptEncoding }
+    } else if record.hasCodings {
       guard head.readCodings() else { return .acceptEncoding }
       place = self.place(for: head.codingOrder, in: record)
     }
@@ -44,6 +47,22 @@ enum Selection {
     if second != ObjectRecord.none || order.coding(at: 1) == 0 { return second }
     let third = record.place(ofCoding: order.coding(at: 2))
     return third != ObjectRecord.none ? third : record.place(ofCoding: 0)
+  }
+
+  /// The representation for the request's value of Accept-Encoding, to the byte. `ObjectRecord.none`: it is not known.
+  @inline(__always) private static func place(by head: HeadBuffer, in record: Record) -> UInt16 {
+    let isThere = head.hasAcceptEncoding
+    let length = isThere ? head.acceptEncodingLength : 0
+    // An empty field is not a missing one.
+    if length > AcceptEncodingEntry.valueBytesMax || (length == 0) == isThere { return ObjectRecord.none }
+    let count = record.entryCount
+    for index in 0..<AcceptEncodingEntry.countMax {
+      if index >= count { break }
+      let entry = record.entry(index)
+      if entry.valueLength != length { continue }
+      if !isThere || head.acceptEncoding(is: entry.value, length: length) { return entry.place }
+    }
+    return ObjectRecord.none
   }
 
   /// Whether the client has the representation already: RFC 9110 section 13.2.2, steps 3 and 4. Where there is an

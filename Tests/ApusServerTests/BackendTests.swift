@@ -66,14 +66,15 @@ import Testing
     let requests = log.lines.withLock { $0 }
     #expect(requests.allSatisfy { $0.contains(" /f HTTP/1.") && $0.contains("\r\nHost: www.example.org\r\n") })
     let plain = requests.filter { $0.hasPrefix("GET ") && !$0.contains("If-") }
-    #expect(plain.count { $0 == "GET /f HTTP/1.1\r\nHost: www.example.org\r\n\r\n" } == 2)
+    #expect(plain.count { $0 == "GET /f HTTP/1.1\r\nHost: www.example.org\r\n\r\n" } == 3)
     #expect(plain.count { $0.contains("HTTP/1.1") && $0.contains("Connection: close") } == 1)
     #expect(plain.count { $0.contains("HTTP/1.1") && $0.contains("Connection: keep-alive") } == 1)
     #expect(plain.count { $0.contains("HTTP/1.0") && $0.contains("Connection: keep-alive") } == 2)
     #expect(plain.count { $0.contains("HTTP/1.0") && !$0.contains("Connection") } == 1)
     #expect(plain.count { $0.contains("Accept-Encoding: gzip") && $0.contains("Mozilla") } == 2)
     #expect(plain.count { $0.contains("Accept-Encoding: br\r\n") && !$0.contains("Mozilla") } == 1)
-    #expect(plain.count { $0.contains("Cookie") && $0.contains("Origin") } == 1)
+    #expect(plain.count { $0.contains("Cookie") && $0.contains("Origin") } == 2)
+    #expect(plain.count { $0.contains("Mozilla") } == 4)
   }
 
   private final class Log: Sendable { let lines = Mutex<[String]>([]) }

@@ -99,11 +99,41 @@ final class Nginx {
     #expect(validators.tag.isEmpty && validators.lastModified.count == 29)
   }
 
-  @Test func whatNginxCompressesForBrowsersIsLeftToIt() throws {
-    guard let nginx = try Nginx.start(root: root.path, options: "gzip on; gzip_min_length 20;") else { return }
-    #expect(throws: OriginRefusal.self) { try compose("/d/page.html", nginx) }
-    // No type to be compressed: an object all the same.
-    _ = try compose("/a.css", nginx)
+  @Test(arguments: ["", "gzip_vary on;"]) func `what nginx compresses is learned by Accept-Encoding`(options: String)
+    throws
+  {
+    let options = "gzip on; gzip_min_length 20; \(options)"
+    guard let nginx = try Nginx.start(root: root.path, options: options) else { return }
+    let object = try compose("/d/page.html", nginx)
+    #expect(object.encodings.count == 1 + BackendEncodings.values.count)
+    for entry in object.encodings {
+      let value = entry.value.map { String(decoding: $0, as: UTF8.self) }
+      let isPlain = value == nil || value == "identity"
+      #expect((entry.representation == 0) == isPlain, "\(value ?? "absent")")
+      guard case .stored(let answer) = object.representations[entry.representation] else { continue }
+      let head = String(decoding: try #require(answer.heads[0]).bytes, as: UTF8.self)
+      #expect(head.contains("\r\nContent-Encoding: gzip\r\n") == !isPlain)
+      #expect(head.contains("\r\nTransfer-Encoding: chunked\r\n") == !isPlain)
+      #expect(head.contains("\r\nVary: Accept-Encoding\r\n") == options.contains("vary"))
+      if !isPlain { #expect(answer.body.suffix(7) == Array("\r\n0\r\n\r\n".utf8)[...]) }
+    }
+    // No type to be compressed: one answer for everybody.
+    #expect(try compose("/a.css", nginx).encodings.isEmpty)
+  }
+
+  @Test func `a file beside that nginx answers with is watched, too`() throws {
+    guard let nginx = try Nginx.start(root: root.path, options: "gzip_static on;") else { return }
+    root.write("a.css.gz", "compressed")
+    var watched: [NameDependency] = []
+    let object = try Backend(endpoint: nginx.endpoint, root: root.path).compose(
+      ObjectRequest(key: ObjectKey("/a.css"), host: Array("localhost".utf8)), watch: { watched.append($0) })
+    let entry = try #require(object.encodings.first { $0.value == Array("gzip".utf8) })
+    guard case .stored(let answer) = object.representations[entry.representation] else {
+      Issue.record("it is not stored")
+      return
+    }
+    #expect(answer.body == Array("compressed".utf8))
+    #expect(watched.contains(NameDependency(directory: root.path, name: "a.css.gz")))
   }
 
   @Test func fieldsThatExpireAreKeptWithTheirDateAnAgeAndAnEnd() throws {

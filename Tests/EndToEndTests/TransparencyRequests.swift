@@ -44,6 +44,54 @@ enum TransparencyRequests {
     return conversations
   }
 
+  /// Values of Accept-Encoding that are asked for often.
+  static let encodings = [
+    "identity", "gzip", "gzip, deflate", "gzip, deflate, br", "gzip, deflate, br, zstd", "deflate, gzip",
+    "deflate, gzip, br, zstd",
+  ]
+
+  /// What clients send to a server that compresses.
+  static func negotiating(tags: [String], date: String) -> [Conversation] {
+    let odd = [
+      "", " gzip", "gzip ", "GZIP", "x-gzip", "gzip,deflate", "gzip,", "gzip;q=0", "gzip;q=0.5, identity;q=1", "*",
+      "*;q=0", "identity;q=0", "br", "deflate", "zstd", "gzip, gzip", "gzip/1", "gzi", "gzipp", "x",
+      String(repeating: "gzip, ", count: 20) + "gzip",
+    ]
+    let conditions =
+      [[]] + tags.map { ["If-None-Match: \($0)"] } + [["If-Modified-Since: \(date)"]]
+      + tags.map { ["If-None-Match: \($0)", "If-Modified-Since: \(date)"] }
+    var conversations: [Conversation] = []
+    for version in ["1.0", "1.1"] {
+      for connection in [[], ["Connection: close"], ["Connection: keep-alive"]] {
+        for method in ["GET", "HEAD"] {
+          func request(_ target: String, _ lines: [String]) -> [UInt8] {
+            let all = ["\(method) \(target) HTTP/\(version)", "Host: apus.test"] + connection + lines + ["", ""]
+            return Array(all.joined(separator: "\r\n").utf8)
+          }
+          for value in encodings {
+            let field = "Accept-Encoding: \(value)"
+            conversations += conditions.map { Conversation(request("/style.css", [field] + $0)) }
+            conversations.append(Conversation(request("/images/swift.png", [field, "User-Agent: Mozilla/4.0"])))
+          }
+          conversations += odd.map { Conversation(request("/style.css", ["Accept-Encoding: \($0)"])) }
+          conversations.append(
+            Conversation(request("/style.css", ["Accept-Encoding: gzip", "Accept-Encoding: deflate"])))
+        }
+      }
+    }
+    // On kept connections, each kind after each other.
+    for first in encodings + odd {
+      let requests = ([first] + encodings).flatMap { value in
+        [
+          get("/style.css", "1.1", host: "apus.test", "Accept-Encoding: \(value)"),
+          get("/index.html", host: "apus.test"),
+        ]
+      }
+      conversations.append(Conversation(inTurn: requests))
+    }
+    return conversations + valid() + kept()
+  }
+
   /// What clients really send, a connection each.
   private static func valid() -> [Conversation] {
     var heads = BrowserHeads.all + objects

@@ -19,6 +19,8 @@ struct StoredObject {
   var rules = RepresentationRule.answersHead | RepresentationRule.evaluatesConditions
   /// Its other representations, of which only heads, body, tag and rules count.
   var sideCars: [ContentCoding: StoredObject] = [:]
+  /// Not empty: chosen by these values of Accept-Encoding; `nil`: the field is absent.
+  var encodings: [(value: String?, coding: ContentCoding)] = []
   /// Codings that exist and are not stored.
   var elsewhere: Set<ContentCoding> = []
 
@@ -88,6 +90,21 @@ struct StoredObject {
     header.flags = flags
     header.ageBase_s = ageBase_s
     header.representations = (identity, place(.brotli), place(.zstandard), place(.gzip))
+    if !encodings.isEmpty {
+      let places = [identity, header.representations.1, header.representations.2, header.representations.3]
+      header.flags |= RecordFlag.byAcceptEncoding
+      header.entryCount = UInt16(encodings.count)
+      let entries = encodings.map { value, coding in
+        var entry = AcceptEncodingEntry()
+        entry.valueOffset = UInt16(ObjectRecord.byteCount + content.count)
+        entry.valueLength = UInt16(value?.utf8.count ?? 0)
+        entry.place = places[Int(coding.rawValue)]
+        content += Array((value ?? "").utf8)
+        return entry
+      }
+      header.entriesOffset = UInt16(ObjectRecord.byteCount + content.count)
+      for entry in entries { content += withUnsafeBytes(of: entry) { Array($0) } }
+    }
     return withUnsafeBytes(of: header) { Array($0) } + content
   }
 

@@ -3,11 +3,25 @@ import Foundation
 /// The web servers whose answers Apus must repeat, as Debian ships them.
 public enum UnmodifiedServer: String, CaseIterable, Sendable {
   case nginx, apache, lighttpd
+  /// The same with compression: nginx without and with Vary, Apache as Debian sets it up.
+  case compressingNginx, varyingNginx, deflatingApache
+
+  /// Those that answer everybody alike.
+  public static let plain: [UnmodifiedServer] = [.nginx, .apache, .lighttpd]
+  /// Those that do not; lighttpd's module for it is no part of Debian's package of lighttpd.
+  public static let compressing: [UnmodifiedServer] = [.compressingNginx, .varyingNginx, .deflatingApache]
 
   /// Starts it at port 80 of the network's server, and waits until it answers.
   public func start(in network: TestNetwork, root: String) throws -> any StoppableServer {
     switch self {
-    case .nginx: return try NginxServer(in: network, port: 80, root: root, accessLog: false)
+    case .nginx, .compressingNginx, .varyingNginx:
+      let gzip = "gzip on; gzip_types *; gzip_min_length 20;"
+      let lines = self == .nginx ? "" : gzip + " gzip_vary \(self == .varyingNginx ? "on" : "off");"
+      return try NginxServer(in: network, port: 80, root: root, accessLog: false, serverLines: lines)
+    case .deflatingApache:
+      return try ConfiguredServer(
+        in: network, name: "apache2", configuration: { Self.apache(network, root)($0) + Self.deflate }
+      ) { ["apache2", "-d", $0, "-f", "\($0)/configuration", "-DFOREGROUND"] }
     case .apache:
       return try ConfiguredServer(in: network, name: "apache2", configuration: Self.apache(network, root)) {
         ["apache2", "-d", $0, "-f", "\($0)/configuration", "-DFOREGROUND"]
@@ -53,6 +67,18 @@ public enum UnmodifiedServer: String, CaseIterable, Sendable {
       """
     }
   }
+
+  /// Debian's deflate.conf.
+  private static let deflate = """
+    LoadModule filter_module /usr/lib/apache2/modules/mod_filter.so
+    LoadModule deflate_module /usr/lib/apache2/modules/mod_deflate.so
+    AddOutputFilterByType DEFLATE text/html text/plain text/xml text/css text/javascript
+    AddOutputFilterByType DEFLATE application/x-javascript application/javascript application/ecmascript
+    AddOutputFilterByType DEFLATE application/rss+xml
+    AddOutputFilterByType DEFLATE application/wasm
+    AddOutputFilterByType DEFLATE application/xml
+
+    """
 
   private static func lighttpd(_ network: TestNetwork, _ root: String) -> (String) -> String {
     { directory in

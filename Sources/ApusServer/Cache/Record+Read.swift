@@ -3,11 +3,11 @@ import Contract
 extension Record {
   /// What an object's record in the arena says of its representation without a content coding: the inverse of
   /// `Record.init`, but for the end of its freshness. The store's lock is held, so that nobody writes there. `nil`: there
-  /// is no such representation.
+  /// is no such representation, or others are chosen by the value of Accept-Encoding, which are learned anew.
   static func read(_ block: UnsafeRawPointer) -> ComposedObject? {
     let header = block.loadUnaligned(as: ObjectRecord.self)
     let place = header.representations.0
-    guard place > ObjectRecord.elsewhere else { return nil }
+    guard place > ObjectRecord.elsewhere, header.flags & RecordFlag.byAcceptEncoding == 0 else { return nil }
     let stored = block.loadUnaligned(fromByteOffset: Int(place), as: StoredRepresentation.self)
     var representation = ComposedObject.Representation(
       heads: heads(stored.variants, block), body: bytes(stored.bodyOffset, stored.bodyLength, block))

@@ -17,7 +17,7 @@ enum StoreRefusal: Error, Equatable {
 
 /// The bytes of an object's record, ready to be copied into the arena: what `Contract/Object.swift` lays down.
 ///
-/// Header, path, and for each representation: itself, its validators, its distinct heads, its body. The head most
+/// Header, path, the table by Accept-Encoding if there is one, and for each representation: itself, its validators, its distinct heads, its body. The head most
 /// requests get, `persistent11`, is the last one, so that it and the body are one run of bytes. Heads begin at
 /// multiples of eight.
 struct Record {
@@ -35,6 +35,7 @@ struct Record {
     header.site = key.site
     header.pathLength = UInt16(key.path.count)
     content = key.path
+    let entriesStart = try placeValues(object.encodings)
     var places: [UInt16] = []
     for availability in object.representations {
       switch availability {
@@ -45,11 +46,46 @@ struct Record {
     }
     guard places.contains(where: { $0 > ObjectRecord.elsewhere }) else { throw .malformed }
     header.representations = (places[0], places[1], places[2], places[3])
+    if !object.encodings.isEmpty { try setEntries(object.encodings, at: entriesStart, places) }
     if object.keepAliveDiffers { header.flags |= RecordFlag.keepAliveDiffers }
     if let ageBase_s = object.ageBase_s {
       header.flags |= RecordFlag.hasAge
       header.ageBase_s = ageBase_s
     }
+  }
+
+  /// Appends room for the table by Accept-Encoding, and the values behind it. Returns where it is in `content`.
+  private mutating func placeValues(_ entries: [ComposedObject.EncodingEntry]) throws(StoreRefusal) -> Int {
+    guard entries.count <= AcceptEncodingEntry.countMax, Set(entries.map(\.value)).count == entries.count,
+      entries.allSatisfy({ (1...AcceptEncodingEntry.valueBytesMax).contains($0.value?.count ?? 1) })
+    else { throw .malformed }
+    align()
+    let start = content.count
+    content += [UInt8](repeating: 0, count: entries.count * AcceptEncodingEntry.byteCount)
+    for entry in entries { content += entry.value ?? [] }
+    return start
+  }
+
+  /// Fills the table in, when the places of the representations are known.
+  private mutating func setEntries(
+    _ entries: [ComposedObject.EncodingEntry], at start: Int, _ places: [UInt16]
+  ) throws(StoreRefusal) {
+    var valueOffset = ObjectRecord.byteCount + start + entries.count * AcceptEncodingEntry.byteCount
+    for (index, entry) in entries.enumerated() {
+      guard places.indices.contains(entry.representation), places[entry.representation] != ObjectRecord.none else {
+        throw .malformed
+      }
+      var stored = AcceptEncodingEntry()
+      stored.valueOffset = UInt16(valueOffset)
+      stored.valueLength = UInt16(entry.value?.count ?? 0)
+      stored.place = places[entry.representation]
+      valueOffset += entry.value?.count ?? 0
+      let offset = start + index * AcceptEncodingEntry.byteCount
+      withUnsafeBytes(of: stored) { content.replaceSubrange(offset..<offset + $0.count, with: $0) }
+    }
+    header.flags |= RecordFlag.byAcceptEncoding
+    header.entriesOffset = UInt16(ObjectRecord.byteCount + start)
+    header.entryCount = UInt16(entries.count)
   }
 
   private static func check(

@@ -58,6 +58,12 @@ struct Backend: Origin {
     let (file, status) = try findFile(path, below: root, asker, watch)
     guard status.isRegularFile else { throw OriginRefusal.notStorable("not a file") }
     if status.size > Limits.responseBytesMax { throw OriginRefusal.notStorable("too large") }
+    if !path.endsInSlash {
+      // Servers answer with what was compressed beforehand, too (nginx's `gzip_static`, Apache's MultiViews).
+      for coding in ContentCoding.allCases where coding != .identity {
+        _ = try path.appending(suffix: coding.suffix).resolve(below: root, watch: watch)
+      }
+    }
     let object = try asker.learn(try Self.read(file, status, quiet))
     guard try FileMetadata.ofLinkIfAny(at: file) == status else {
       throw OriginRefusal.notQuiet(retryAfter_ms: ServerLimits.quiet_ms)

@@ -121,6 +121,20 @@ extension BackendAnswer {
     headNotRepeatableReason ?? (contentLength == nil ? "no Content-Length" : nil)
   }
 
+  /// The same where the body may come in chunks: it is repeated with its framing then.
+  var notRepeatableAsFramedReason: String? {
+    guard isChunked else { return notRepeatableReason }
+    let forbidden = Self.forbiddenFields.subtracting(["transfer-encoding"])
+    if let field = fields.first(where: { forbidden.contains($0.name) }) { return "it has \(field.name)" }
+    return clockReason
+  }
+
+  /// Whether the body is framed by `chunked` and nothing else (RFC 9112 section 6.1).
+  var isChunked: Bool {
+    values("transfer-encoding").map { $0.lowercased() } == ["chunked"] && values("content-length").isEmpty
+      && head.starts(with: Array("HTTP/1.1 ".utf8))
+  }
+
   /// The same of an answer that has no body.
   var headNotRepeatableReason: String? {
     if let field = fields.first(where: { Self.forbiddenFields.contains($0.name) }) { return "it has \(field.name)" }

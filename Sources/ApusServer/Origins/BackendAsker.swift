@@ -19,8 +19,8 @@ struct BackendAsker {
   private static let browserFields = [
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
-    "Accept-Language: de,en-US;q=0.7,en;q=0.3", "Accept-Encoding: gzip, deflate, br, zstd",
-    "Upgrade-Insecure-Requests: 1", "Sec-Fetch-Dest: document", "Sec-Fetch-Mode: navigate", "Priority: u=0, i",
+    "Accept-Language: de,en-US;q=0.7,en;q=0.3", "Upgrade-Insecure-Requests: 1", "Sec-Fetch-Dest: document",
+    "Sec-Fetch-Mode: navigate", "Priority: u=0, i",
   ]
   /// What makes a request one from another site, by someone known: answers that depend on it are nobody else's.
   private static let strangerFields = [
@@ -33,16 +33,19 @@ struct BackendAsker {
       + fields.flatMap { Array("\($0)\r\n".utf8) } + Array("\r\n".utf8)
   }
 
-  /// Values of Accept-Encoding that a server with an answer for each coding must tell apart.
-  private static let encodings = [
-    "gzip", "br", "zstd", "deflate", "identity", "*;q=0", "identity;q=0, gzip", "gzip;q=0", "",
-  ]
+  /// Odd values of Accept-Encoding, which a server with an answer for each coding must tell apart.
+  private static let oddEncodings = ["br", "zstd", "deflate", "*;q=0", "identity;q=0, gzip", "gzip;q=0", ""]
 
-  /// A request asked twice, then as a browser would, as one from elsewhere would, and, where it is compared with a file,
-  /// with every kind of Accept-Encoding.
-  private func probes(_ version: String, _ fields: [String] = []) -> [[UInt8]] {
-    var requests = [[], [], Self.browserFields, Self.browserFields + Self.strangerFields]
-    if rules.isWatched { requests += Self.encodings.map { ["Accept-Encoding: \($0)"] } }
+  /// A request asked twice, then as a browser would, and as one from elsewhere would.
+  private static let probes = [[], [], browserFields, browserFields + strangerFields]
+
+  /// The same request with every kind of Accept-Encoding.
+  private func encodingProbes(_ version: String, _ fields: [String] = []) -> [[UInt8]] {
+    let browser = "Accept-Encoding: gzip, deflate, br, zstd"
+    var requests = [[], Self.browserFields + [browser], Self.browserFields + Self.strangerFields + [browser]]
+    requests += BackendEncodings.values.map { ["Accept-Encoding: \($0)"] }
+    // A file is answered to everybody whatever Vary says, if the answers are the same.
+    if rules.isWatched { requests += Self.oddEncodings.map { ["Accept-Encoding: \($0)"] } }
     return requests.map { request(version, fields + $0) }
   }
 
@@ -58,34 +61,97 @@ struct BackendAsker {
     return answer
   }
 
-  /// The object all answers agree on.
+  /// What is said to one kind of client.
+  struct Answers {
+    /// By `VariantIndex`.
+    var variants = [BackendAnswer?](repeating: nil, count: VariantIndex.count)
+    var keepAliveDiffers = false
+  }
+
+  /// The object all answers agree on, or those for each value of Accept-Encoding.
   ///
-  /// - Parameter content: what each body must be; `nil`: what the first answer brings.
+  /// - Parameter content: what each body must be that is in no content coding; `nil`: what the first answer brings.
   func learn(_ content: [UInt8]?) throws -> ComposedObject {
     try checkHost()
     var lesson = BackendLesson(rules: rules, body: content)
-    var answers = [BackendAnswer?](repeating: nil, count: VariantIndex.count)
-    var keepAliveDiffers = false
-    if !host.isEmpty {
-      let persistent = try askPersistent(probes("1.1"), &lesson)
-      let explicit = try askPersistent([request("1.1", ["Connection: keep-alive"])], &lesson)
-      keepAliveDiffers = explicit == nil || explicit?.comparableHead != persistent?.comparableHead
-      if persistent?.saysConnection("close") == false { answers[VariantIndex.persistent11] = persistent }
-      answers[VariantIndex.closing11] = try askClosing(request("1.1", ["Connection: close"]), &lesson)
-    }
-    let keepAlive = "Connection: keep-alive"
-    let persistent10 = try askPersistent(
-      host.isEmpty ? probes("1.0", [keepAlive]) : Array(repeating: request("1.0", [keepAlive]), count: 2), &lesson)
-    // Without this word a client of HTTP/1.0 takes the connection for closed (RFC 9112 section 9.3).
-    if persistent10?.saysConnection("keep-alive") == true { answers[VariantIndex.persistent10] = persistent10 }
-    answers[VariantIndex.closing10] = try askClosing(request("1.0"), &lesson)
+    var answers = Answers()
+    if !host.isEmpty { try ask11([], &lesson, &answers) }
+    try ask10([], &lesson, &answers)
+    let isSame = try isSameForAllEncodings(&lesson)
+    let object = try composed(answers, lesson)
+    if isSame && (rules.isWatched || !lesson.varies) { return object }
+    return try BackendEncodings(asker: self).learned(object, lesson)
+  }
 
-    if answers.allSatisfy({ $0 == nil }) { throw OriginRefusal.notStorable("no kind of request is answered as asked") }
-    var object = ComposedObject(heads: answers.map { $0.map(lesson.composed) }, body: lesson.body ?? [])
+  /// Asks with HTTP/1.1.
+  ///
+  /// - Parameters:
+  ///   - fields: sent with each request.
+  ///   - closes: asks for the answer after which the server closes the connection, too.
+  func ask11(
+    _ fields: [String], _ lesson: inout BackendLesson, _ answers: inout Answers, closes: Bool = true
+  ) throws {
+    let persistent = try askPersistent(Self.probes.map { request("1.1", fields + $0) }, &lesson)
+    let explicit = try askPersistent([request("1.1", ["Connection: keep-alive"] + fields)], &lesson)
+    answers.keepAliveDiffers = explicit == nil || explicit?.comparableHead != persistent?.comparableHead
+    if persistent?.saysConnection("close") == false { answers.variants[VariantIndex.persistent11] = persistent }
+    if !closes { return }
+    answers.variants[VariantIndex.closing11] = try askClosing(
+      request("1.1", ["Connection: close"] + fields), &lesson)
+  }
+
+  /// The same with HTTP/1.0.
+  func ask10(
+    _ fields: [String], _ lesson: inout BackendLesson, _ answers: inout Answers, closes: Bool = true
+  ) throws {
+    let keepAlive = ["Connection: keep-alive"] + fields
+    let probes = host.isEmpty ? Self.probes : [[], []]
+    let persistent = try askPersistent(probes.map { request("1.0", keepAlive + $0) }, &lesson)
+    // Without this word a client of HTTP/1.0 takes the connection for closed (RFC 9112 section 9.3).
+    if persistent?.saysConnection("keep-alive") == true { answers.variants[VariantIndex.persistent10] = persistent }
+    if !closes { return }
+    answers.variants[VariantIndex.closing10] = try askClosing(request("1.0", fields), &lesson)
+  }
+
+  /// The answers as an object, with what is learned of conditions.
+  ///
+  /// - Parameter fields: what the answers were asked for with.
+  func composed(_ answers: Answers, _ lesson: BackendLesson, fields: [String] = []) throws -> ComposedObject {
+    if answers.variants.allSatisfy({ $0 == nil }) {
+      throw OriginRefusal.notStorable("no kind of request is answered as asked")
+    }
+    var object = ComposedObject(
+      heads: answers.variants.map { $0.map(lesson.composed) }, body: lesson.body ?? [])
     object.ageBase_s = lesson.ageBase_s
     object.expires_ns = lesson.expires_ns
-    object.keepAliveDiffers = keepAliveDiffers
-    return BackendConditions(asker: self, answers: answers, lesson: lesson).learned(object)
+    object.keepAliveDiffers = answers.keepAliveDiffers
+    return BackendConditions(asker: self, answers: answers.variants, lesson: lesson, fields: fields).learned(object)
+  }
+
+  /// Whether the answer does not depend on Accept-Encoding.
+  private func isSameForAllEncodings(_ lesson: inout BackendLesson) throws -> Bool {
+    var probed = lesson
+    let requests = host.isEmpty ? encodingProbes("1.0", ["Connection: keep-alive"]) : encodingProbes("1.1")
+    guard try Self.isRepeatable({ _ = try askPersistent(requests, &probed) }) else { return false }
+    lesson = probed
+    return true
+  }
+
+  /// Whether answers turn out to be such as can be repeated, where that is worth knowing.
+  ///
+  /// - Throws: where there is no answer.
+  static func isRepeatable(_ ask: () throws -> Void) throws -> Bool {
+    do {
+      try ask()
+      return true
+    } catch OriginRefusal.notStorable {
+      return false
+    } catch let failure as BackendConnection.Failure {
+      switch failure {
+      case .answerTooLarge, .malformed: return false
+      case .closed, .system: throw failure
+      }
+    }
   }
 
   /// The stored object, fresh again, if the server says that it has not changed; `nil` if it says anything else.

@@ -9,6 +9,8 @@ struct BackendConditions {
   /// By `VariantIndex`: the answers to GET.
   let answers: [BackendAnswer?]
   let lesson: BackendLesson
+  /// Sent with every question: what the answers were asked for with.
+  var fields: [String] = []
 
   /// How a request says which variant it wants; by `VariantIndex`.
   private static let ways: [(version: String, fields: [String], persists: Bool)] = [
@@ -100,7 +102,7 @@ struct BackendConditions {
     var replies: [BackendAnswer] = []
     for question in questions {
       let open = try connection ?? asker.connect()
-      let request = asker.request(way.version, way.fields + question.conditions, method: question.method)
+      let request = asker.request(way.version, way.fields + fields + question.conditions, method: question.method)
       let reply = try open.exchange(request, isHead: question.method == "HEAD")
       guard !open.hasMore, !reply.hasKeepAlive else { return [] }
       if way.persists {

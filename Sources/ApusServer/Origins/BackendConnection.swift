@@ -130,14 +130,45 @@ final class BackendConnection {
     } catch { throw .malformed(error.reason) }
     received.removeFirst(headLength)
     // A 304 has no body, nor has an answer to HEAD, whatever its Content-Length says (RFC 9112 section 6.3).
-    guard let length = answer.contentLength, answer.status != 304, !isHead else { return answer }
-    if headLength + length > Limits.responseBytesMax { throw .answerTooLarge }
-    while received.count < length {
-      if try !receive() { throw .closed }
-    }
+    if answer.status == 304 || isHead { return answer }
+    let bytesMax = Limits.responseBytesMax - headLength
+    guard let length = answer.isChunked ? try readChunks(bytesMax) : answer.contentLength else { return answer }
+    try receive(count: length, max: bytesMax)
     answer.body = Array(received[..<length])
     received.removeFirst(length)
     return answer
+  }
+
+  /// Receives a chunked body (RFC 9112 section 7.1), without chunk extensions and without trailers.
+  ///
+  /// - Returns: its bytes, the framing among them.
+  private func readChunks(_ bytesMax: Int) throws(Failure) -> Int {
+    var position = 0
+    while true {
+      var end = position
+      while true {
+        try receive(count: end + 2, max: bytesMax)
+        if received[end] == 13 && received[end + 1] == 10 { break }
+        end += 1
+      }
+      // No sign and no white space, as Int(_:radix:) would have them; eight digits are more than is ever received.
+      let digits = received[position..<end]
+      guard (1...8).contains(digits.count), digits.allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }),
+        let size = Int(String(decoding: digits, as: UTF8.self), radix: 16)
+      else { throw .malformed("a malformed chunk") }
+      position = end + 2 + size + 2
+      try receive(count: position, max: bytesMax)
+      guard received[position - 2] == 13, received[position - 1] == 10 else { throw .malformed("a malformed chunk") }
+      if size == 0 { return position }
+    }
+  }
+
+  /// Waits until so many bytes are there.
+  private func receive(count: Int, max: Int) throws(Failure) {
+    if count > max { throw .answerTooLarge }
+    while received.count < count {
+      if try !receive() { throw .closed }
+    }
   }
 
   /// Waits for more bytes; `false` at the end of the stream.

@@ -4,14 +4,20 @@ import Contract
 /// may be repeated.
 struct BackendLesson {
   let rules: CachingRules
+  /// Bodies may come in chunks, which are then a part of what must be repeated.
+  var allowsChunks = false
   /// What each body must be: given from the start where a file says so, else what the first answer brings.
   private(set) var body: [UInt8]?
-  private var status: Int?
+  private(set) var status: Int?
   private var isOwn: Bool?
   /// CLOCK_MONOTONIC; `nil` while nothing limits it.
   private(set) var expires_ns: UInt64?
+  /// Whether an answer said `Vary: Accept-Encoding`.
+  private(set) var varies = false
   /// CLOCK_REALTIME second at which the oldest of them was made.
   private var madeAt_s = Int.max
+
+  private static let varyField = "accept-encoding"
 
   /// The longest time an object is kept without being asked for again.
   static let lifetime_s_max = 86_400
@@ -25,7 +31,8 @@ struct BackendLesson {
   ///
   /// - Throws: `OriginRefusal.notStorable` if it must not be kept, or is not what the others are.
   mutating func take(_ answer: BackendAnswer) throws(OriginRefusal) {
-    if let reason = answer.notRepeatableReason { throw .notStorable(reason) }
+    let reason = allowsChunks ? answer.notRepeatableAsFramedReason : answer.notRepeatableReason
+    if let reason { throw .notStorable(reason) }
     let freshness = try judge(answer)
     if body != nil && body != answer.body {
       throw .notStorable(rules.isWatched ? "the answer is not the file" : "answers differ")
@@ -33,6 +40,7 @@ struct BackendLesson {
     if (status ?? answer.status) != answer.status || (isOwn ?? freshness.isOwn) != freshness.isOwn {
       throw .notStorable("answers differ")
     }
+    if answer.members("vary").contains(Self.varyField) { varies = true }
     (body, status, isOwn) = (answer.body, answer.status, freshness.isOwn)
     if !freshness.isOwn { madeAt_s = min(madeAt_s, answer.times.response_s - freshness.initialAge_s) }
     if let remaining_s = freshness.remaining_s {
@@ -43,9 +51,8 @@ struct BackendLesson {
 
   private func judge(_ answer: BackendAnswer) throws(OriginRefusal) -> CachingRules.Freshness {
     do throws(CachingRules.Refusal) {
-      // A watched file is compared with the answers to all kinds of Accept-Encoding, and they must be the same. What
-      // is only fresh must be selected again for every other value (RFC 9111 section 4.1).
-      return try rules.freshness(of: answer.exchange(), varyAllowed: rules.isWatched ? ["accept-encoding"] : [])
+      // The values of this field are told apart where they make a difference (`BackendEncodings`).
+      return try rules.freshness(of: answer.exchange(), varyAllowed: [Self.varyField])
     } catch {
       throw .notStorable(error == .status ? "status \(answer.status)" : error.description)
     }

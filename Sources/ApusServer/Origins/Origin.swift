@@ -71,8 +71,18 @@ struct ComposedObject: Sendable {
     case stored(Representation)
   }
 
-  /// By `ContentCoding`.
+  /// What a request with one value of Accept-Encoding gets.
+  struct EncodingEntry: Sendable, Equatable {
+    /// To the byte, at most `AcceptEncodingEntry.valueBytesMax` of them; `nil`: the request has no such field.
+    var value: [UInt8]?
+    /// Index of the representation.
+    var representation: Int
+  }
+
+  /// By `ContentCoding`; with `encodings` in any order.
   var representations: [Availability]
+  /// Not empty: the representation is chosen by the value of Accept-Encoding, and any other value is handed over.
+  var encodings: [EncodingEntry] = []
   /// Says that there is nothing: such objects may take only a part of the store.
   var isNegative = false
 
