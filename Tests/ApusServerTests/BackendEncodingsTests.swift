@@ -303,6 +303,51 @@ import Testing
     }
   }
 
+  @Test func `a large file is kept in its codings, and only if it is the file`() throws {
+    let directory = ChangingDirectory()
+    let content = String(repeating: "x", count: Limits.responseBytesMax * 2)
+    directory.write("f", content)
+    directory.write("vast", String(repeating: "x", count: Backend.Settings.fileBytesMax + 1))
+    usleep(UInt32(ServerLimits.quiet_ms + 20) * 1000)
+    let object = try compose(root: directory.path) { answer, head in
+      answer.body = content
+      Self.compress(&answer, head)
+    }
+    #expect(bodies(object).count == Self.all.count - 2 && bodies(object)["gzip"] == "compressed")
+    #expect(object.encodings.first == ComposedObject.EncodingEntry(value: nil, representation: 0))
+    guard case .elsewhere = object.representations[0] else { throw OriginRefusal.failed("a plain answer is kept") }
+    _ = try Record(object, for: Self.request.key, hash: 1)
+    #expect(throws: OriginRefusal.notStorable("the answer is not the file")) {
+      try compose(root: directory.path) { answer, head in
+        answer.body = String(content.dropLast()) + "y"
+        Self.compress(&answer, head)
+      }
+    }
+    #expect(throws: OriginRefusal.notStorable("too large")) {
+      try compose(root: directory.path) { answer, _ in answer.body = content }
+    }
+    let vast = ObjectRequest(key: ObjectKey("/vast"), host: Self.request.host)
+    #expect(throws: OriginRefusal.notStorable("too large")) {
+      try compose(root: directory.path, request: vast) { _, _ in Issue.record("asked for") }
+    }
+  }
+
+  @Test func `without a root a large answer is kept in its codings while they are fresh`() throws {
+    let object = try compose { answer, head in
+      answer.body = String(repeating: "x", count: Limits.responseBytesMax)
+      Self.compress(&answer, head)
+    }
+    #expect(bodies(object).count == Self.all.count - 2 && bodies(object)["gzip"] == "compressed")
+    #expect(object.ageBase_s != nil && object.expires_ns != nil)
+    #expect(throws: OriginRefusal.notStorable("too large")) {
+      try compose { answer, head in
+        answer.body = String(repeating: "x", count: Limits.responseBytesMax)
+        Self.compress(&answer, head)
+        if Self.wantsGzip(head) { answer.fields[3] = "Cache-Control: no-store" }
+      }
+    }
+  }
+
   // MARK: The record
 
   @Test func `the record has the values and where each leads`() throws {

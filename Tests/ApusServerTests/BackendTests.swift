@@ -15,7 +15,7 @@ import Testing
     directory.write("d/other", "another")
     directory.link("link", to: "d/index.html")
     directory.write("empty", "")
-    directory.write("large", String(repeating: "x", count: Limits.responseBytesMax + 1))
+    directory.write("large", String(repeating: "x", count: Backend.Settings.fileBytesMax + 1))
     usleep(UInt32(ServerLimits.quiet_ms + 20) * 1000)
   }
 

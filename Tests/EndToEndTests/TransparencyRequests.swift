@@ -3,7 +3,7 @@ import TestSupport
 
 /// Requests for the transparency suite, the same ones every time: what browsers send, and everything next to it.
 enum TransparencyRequests {
-  private static func get(
+  static func get(
     _ target: String, _ version: String = "1.1", host: String = "www.example.org", _ lines: String...
   )
     -> [UInt8]
@@ -16,6 +16,9 @@ enum TransparencyRequests {
     ["/", "/index.html", "/style.css", "/static/app.js", "/images/swift.png"].map { get($0) } + [
       get("/index.html", host: "192.0.2.1:8080"), get("/", host: "localhost:8080"),
     ]
+
+  /// The same for `negotiating`, whose requests have a Host of their own.
+  static let negotiated = ["/style.css", "/index.html", "/images/swift.png"].map { get($0, host: "apus.test") }
 
   static func all() -> [Conversation] {
     valid() + odd() + bytewise() + mutated(count: 800) + split() + together() + kept()

@@ -17,6 +17,8 @@ struct Backend: Origin {
     static let timeout_ms = 2000
     /// Names of a directory looked at to find out which one answers for it.
     static let indexNamesMax = 4096
+    /// A larger file is not compressed to what can be kept, as a rule.
+    static let fileBytesMax = 256 << 10
   }
 
   let endpoint: BackendEndpoint
@@ -57,7 +59,7 @@ struct Backend: Origin {
     guard let path = WatchedPath(request.key.path) else { throw OriginRefusal.notStorable("not a plain path") }
     let (file, status) = try findFile(path, below: root, asker, watch)
     guard status.isRegularFile else { throw OriginRefusal.notStorable("not a file") }
-    if status.size > Limits.responseBytesMax { throw OriginRefusal.notStorable("too large") }
+    if status.size > Settings.fileBytesMax { throw OriginRefusal.notStorable("too large") }
     if !path.endsInSlash {
       // Servers answer with what was compressed beforehand, too (nginx's `gzip_static`, Apache's MultiViews).
       for coding in ContentCoding.allCases where coding != .identity {

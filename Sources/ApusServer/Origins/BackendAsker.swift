@@ -73,6 +73,16 @@ struct BackendAsker {
   /// - Parameter content: what each body must be that is in no content coding; `nil`: what the first answer brings.
   func learn(_ content: [UInt8]?) throws -> ComposedObject {
     try checkHost()
+    let isLarge = (content?.count ?? 0) > Limits.responseBytesMax
+    do {
+      if isLarge { throw BackendConnection.Failure.answerTooLarge }
+      return try learnWithPlain(content)
+    } catch BackendConnection.Failure.answerTooLarge {
+      return try BackendEncodings(asker: self).learned(tooLarge: content)
+    }
+  }
+
+  private func learnWithPlain(_ content: [UInt8]?) throws -> ComposedObject {
     var lesson = BackendLesson(rules: rules, body: content)
     var answers = Answers()
     if !host.isEmpty { try ask11([], &lesson, &answers) }

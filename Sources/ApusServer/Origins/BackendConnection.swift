@@ -69,10 +69,14 @@ final class BackendConnection {
 
   /// Sends a request and reads the answer to it.
   ///
-  /// - Parameter isHead: it is a HEAD request, whose answer has no body.
-  func exchange(_ request: [UInt8], isHead: Bool = false) throws(Failure) -> BackendAnswer {
+  /// - Parameters:
+  ///   - isHead: it is a HEAD request, whose answer has no body.
+  ///   - bytesMax: of head and body together.
+  func exchange(
+    _ request: [UInt8], isHead: Bool = false, bytesMax: Int = Limits.responseBytesMax
+  ) throws(Failure) -> BackendAnswer {
     let request_s = Self.realtime_s()
-    var answer = try answer(to: request, isHead: isHead)
+    var answer = try answer(to: request, isHead: isHead, bytesMax)
     answer.times = BackendAnswer.Times(
       request_s: request_s, response_s: Self.realtime_s(), response_ns: MonotonicClock.now_ns())
     return answer
@@ -84,7 +88,7 @@ final class BackendConnection {
     return time.tv_sec
   }
 
-  private func answer(to request: [UInt8], isHead: Bool) throws(Failure) -> BackendAnswer {
+  private func answer(to request: [UInt8], isHead: Bool, _ bytesMax: Int) throws(Failure) -> BackendAnswer {
     var sent = 0
     while sent < request.count {
       let count = request[sent...].withUnsafeBytes {
@@ -96,7 +100,7 @@ final class BackendConnection {
     }
     var searched = 0
     while true {
-      if let end = headEnd(from: searched) { return try readBody(headLength: end, isHead: isHead) }
+      if let end = headEnd(from: searched) { return try readBody(headLength: end, isHead: isHead, bytesMax) }
       if received.count > Limits.responseBytesMax { throw .answerTooLarge }
       searched = max(0, received.count - 3)
       if try !receive() { throw .closed }
@@ -123,7 +127,7 @@ final class BackendConnection {
     return nil
   }
 
-  private func readBody(headLength: Int, isHead: Bool) throws(Failure) -> BackendAnswer {
+  private func readBody(headLength: Int, isHead: Bool, _ bytesMax: Int) throws(Failure) -> BackendAnswer {
     var answer: BackendAnswer
     do throws(BackendAnswer.Malformed) {
       answer = try BackendAnswer(head: Array(received[..<headLength]))
@@ -131,7 +135,7 @@ final class BackendConnection {
     received.removeFirst(headLength)
     // A 304 has no body, nor has an answer to HEAD, whatever its Content-Length says (RFC 9112 section 6.3).
     if answer.status == 304 || isHead { return answer }
-    let bytesMax = Limits.responseBytesMax - headLength
+    let bytesMax = bytesMax - headLength
     guard let length = answer.isChunked ? try readChunks(bytesMax) : answer.contentLength else { return answer }
     try receive(count: length, max: bytesMax)
     answer.body = Array(received[..<length])

@@ -33,8 +33,32 @@ struct BackendEncodings {
     return object
   }
 
+  /// The object of which the plain answer is too large to be kept, and is left to the server.
+  ///
+  /// - Parameter content: what the plain answer must be all the same; `nil`: that does not matter.
+  func learned(tooLarge content: [UInt8]?) throws -> ComposedObject {
+    // Most large answers are in no coding, whoever asks: this one value tells.
+    guard !asker.host.isEmpty, let value = Self.values.last, let first = try learn(value, beside: nil) else {
+      throw OriginRefusal.notStorable("too large")
+    }
+    if let content {
+      let bytesMax = content.count + Limits.responseBytesMax
+      let answer = try asker.connect().exchange(asker.request("1.1"), bytesMax: bytesMax)
+      guard answer.body == content else { throw OriginRefusal.notStorable("the answer is not the file") }
+    }
+    var object = ComposedObject(representations: [.elsewhere, .none, .none, .none])
+    object.ageBase_s = first.object.ageBase_s
+    object.encodings = [ComposedObject.EncodingEntry(value: nil, representation: 0)]
+    guard var whole = adding(first.object, for: value, to: object) else { throw OriginRefusal.notStorable("too large") }
+    for value in Self.values.dropLast() {
+      guard let learned = try learn(value, beside: nil), learned.status == first.status else { continue }
+      whole = adding(learned.object, for: value, to: whole) ?? whole
+    }
+    return whole
+  }
+
   /// The answer for one value; `nil` where it is to be left to the server.
-  private func learn(_ value: String, beside plain: ComposedObject) throws -> Learned? {
+  private func learn(_ value: String, beside plain: ComposedObject?) throws -> Learned? {
     let fields = ["Accept-Encoding: \(value)"]
     var lesson = BackendLesson(rules: asker.rules, body: nil)
     lesson.allowsChunks = true
@@ -42,11 +66,11 @@ struct BackendEncodings {
     let isRepeatable = try BackendAsker.isRepeatable {
       var answers = BackendAsker.Answers()
       // A server that does not close in time makes each such question a wait.
-      let closes = [VariantIndex.closing11, VariantIndex.closing10].map { plain.heads[$0] != nil }
+      let closes = [VariantIndex.closing11, VariantIndex.closing10].map { plain?.heads[$0] != nil || plain == nil }
       try asker.ask11(fields, &lesson, &answers, closes: closes[0])
       guard let first = answers.variants.compactMap({ $0 }).first else { return }
       if first.values("content-encoding").isEmpty {
-        if lesson.body != plain.body || first.isChunked { return }
+        if plain == nil || lesson.body != plain?.body || first.isChunked { return }
         try asker.ask10(fields, &lesson, &answers, closes: closes[1])
       } else {
         let codings = first.members("content-encoding")
