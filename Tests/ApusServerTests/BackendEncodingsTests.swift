@@ -291,6 +291,30 @@ import Testing
     #expect(bodies(object) == [nil: "body", "identity": "body"])
   }
 
+  @Test func `a coded answer that is older than the file is left to the server`() throws {
+    let directory = ChangingDirectory()
+    directory.write("f", "body")
+    usleep(UInt32(ServerLimits.quiet_ms + 20) * 1000)
+    let stale: [@Sendable (inout CannedAnswer) -> Void] = [
+      { $0.fields[1] = "Last-Modified: Sun, 06 Nov 1994 08:49:36 GMT" }, { $0.fields.remove(at: 1) },
+      { $0.fields[2] = "ETag: W/\"0\"" },
+    ]
+    for (index, change) in stale.enumerated() {
+      let object = try compose(root: directory.path) { answer, head in
+        Self.compress(&answer, head)
+        if Self.value(in: head) == "gzip" { change(&answer) }
+      }
+      #expect(bodies(object)["gzip"] == nil && bodies(object)["gzip, deflate"] != nil, "\(index)")
+    }
+    for tag in ["W/\"1\"", "\"1-gzip\""] {
+      let object = try compose(root: directory.path) { answer, head in
+        Self.compress(&answer, head)
+        if Self.wantsGzip(head) { answer.fields[2] = "ETag: \(tag)" }
+      }
+      #expect(bodies(object)["gzip"] == "compressed", "\(tag)")
+    }
+  }
+
   @Test func `a file that changes meanwhile is not stored with its old coded answer`() {
     let directory = ChangingDirectory()
     directory.write("f", "body")

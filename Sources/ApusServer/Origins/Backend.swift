@@ -60,10 +60,14 @@ struct Backend: Origin {
     let (file, status) = try findFile(path, below: root, asker, watch)
     guard status.isRegularFile else { throw OriginRefusal.notStorable("not a file") }
     if status.size > Settings.fileBytesMax { throw OriginRefusal.notStorable("too large") }
+    var asker = asker
     if !path.endsInSlash {
       // Servers answer with what was compressed beforehand, too (nginx's `gzip_static`, Apache's MultiViews).
       for coding in ContentCoding.allCases where coding != .identity {
-        _ = try path.appending(suffix: coding.suffix).resolve(below: root, watch: watch)
+        let sideCar = path.appending(suffix: coding.suffix)
+        guard case .found(_, let status) = try sideCar.resolve(below: root, watch: watch) else { continue }
+        asker.sideCarDates.insert(
+          String(decoding: HTTPDate.bytes(max(0, status.modified_ns / 1_000_000_000)), as: UTF8.self))
       }
     }
     let object = try asker.learn(try Self.read(file, status, quiet))

@@ -7,6 +7,8 @@ struct BackendAsker {
   let target: [UInt8]
   /// Empty: the object is for requests of HTTP/1.0 without Host, and such are sent.
   let host: [UInt8]
+  /// The Last-Modified of files that were compressed beforehand.
+  var sideCarDates: Set<String> = []
 
   init(endpoint: BackendEndpoint, rules: CachingRules, request: ObjectRequest) {
     self.endpoint = endpoint

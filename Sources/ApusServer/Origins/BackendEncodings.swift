@@ -18,7 +18,7 @@ struct BackendEncodings {
 
   private struct Learned {
     var object: ComposedObject
-    var status: Int?
+    var answer: BackendAnswer
   }
 
   /// The object with all that is learned beside the plain answer.
@@ -26,8 +26,11 @@ struct BackendEncodings {
     var object = plain
     object.encodings = [ComposedObject.EncodingEntry(value: nil, representation: 0)]
     if asker.host.isEmpty { return object }
+    let answer = try plain.heads.compactMap { $0 }.first.map { try BackendAsker.parse($0.bytes) }
     for value in Self.values {
-      guard let learned = try learn(value, beside: plain), learned.status == lesson.status else { continue }
+      guard let learned = try learn(value, beside: plain), learned.answer.status == lesson.status,
+        isCurrent(learned.answer, beside: answer)
+      else { continue }
       object = adding(learned.object, for: value, to: object) ?? object
     }
     return object
@@ -41,20 +44,40 @@ struct BackendEncodings {
     guard !asker.host.isEmpty, let value = Self.values.last, let first = try learn(value, beside: nil) else {
       throw OriginRefusal.notStorable("too large")
     }
-    if let content {
+    let plain = try content.map { content in
       let bytesMax = content.count + Limits.responseBytesMax
       let answer = try asker.connect().exchange(asker.request("1.1"), bytesMax: bytesMax)
-      guard answer.body == content else { throw OriginRefusal.notStorable("the answer is not the file") }
+      guard answer.status == 200, answer.body == content, isCurrent(first.answer, beside: answer) else {
+        throw OriginRefusal.notStorable("the answer is not the file")
+      }
+      return answer
     }
     var object = ComposedObject(representations: [.elsewhere, .none, .none, .none])
     object.ageBase_s = first.object.ageBase_s
     object.encodings = [ComposedObject.EncodingEntry(value: nil, representation: 0)]
     guard var whole = adding(first.object, for: value, to: object) else { throw OriginRefusal.notStorable("too large") }
     for value in Self.values.dropLast() {
-      guard let learned = try learn(value, beside: nil), learned.status == first.status else { continue }
+      guard let learned = try learn(value, beside: nil), learned.answer.status == first.answer.status,
+        isCurrent(learned.answer, beside: plain)
+      else { continue }
       whole = adding(learned.object, for: value, to: whole) ?? whole
     }
     return whole
+  }
+
+  /// Whether a coded answer is made from what the plain one is. The bytes do not tell, and a server may have several
+  /// processes that hold files open, not all of them the newest (nginx's `open_file_cache`).
+  private func isCurrent(_ answer: BackendAnswer, beside plain: BackendAnswer?) -> Bool {
+    guard asker.rules.isWatched, let plain, !answer.values("content-encoding").isEmpty else { return true }
+    let dates = answer.values("last-modified")
+    if let date = dates.first, asker.sideCarDates.contains(date) { return true }
+    // Servers make the tag weak, or add the coding to it.
+    func opaque(_ answer: BackendAnswer) -> Substring? {
+      answer.values("etag").first.map { ($0.hasPrefix("W/") ? $0.dropFirst(2) : $0[...]).dropLast() }
+    }
+    guard dates == plain.values("last-modified") else { return false }
+    guard let tag = opaque(answer), let plainTag = opaque(plain) else { return true }
+    return tag.hasPrefix(plainTag)
   }
 
   /// The answer for one value; `nil` where it is to be left to the server.
@@ -77,7 +100,7 @@ struct BackendEncodings {
         if codings.count != 1 || !Self.codings.contains(codings[0]) { return }
       }
       let object = try asker.composed(answers, lesson, fields: fields)
-      learned = Learned(object: object, status: lesson.status)
+      learned = Learned(object: object, answer: first)
     }
     return isRepeatable ? learned : nil
   }
