@@ -10,7 +10,8 @@ import Glibc
 ///
 /// Asked are all kinds of request an object answers (`VariantIndex`), the persistent ones twice on one connection; once
 /// more as a browser; and once as a browser that comes from another site with a cookie. Answers that differ, but for
-/// Date, Age and Expires, are not stored.
+/// Date, Age and Expires, are not stored. Those that differ by Accept-Encoding are kept for each value of it
+/// (`BackendEncodings`).
 struct Backend: Origin {
   enum Settings {
     /// Each wait for the server: connecting, or more bytes of an answer.
