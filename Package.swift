@@ -74,7 +74,7 @@ let package = Package(
     .target(name: "KernelTestSupport", path: "Tests/KernelTestSupport"),
     .testTarget(name: "WireTests", dependencies: ["KernelTestSupport", "Wire"]),
     .testTarget(name: "HTTPHeadTests", dependencies: ["Contract", "HTTPHead", "KernelTestSupport"]),
-    .testTarget(name: "KernelSocketsTests", dependencies: ["KernelSockets", "KernelTestSupport", "Wire"]),
+    .testTarget(name: "KernelSocketsTests", dependencies: ["BPFKernel", "KernelSockets", "KernelTestSupport", "Wire"]),
     .testTarget(
       name: "KernelServerTests",
       dependencies: [

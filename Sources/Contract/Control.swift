@@ -21,18 +21,6 @@ public struct Control: Sendable, BitwiseCopyable {
   public init() {}
 }
 
-/// Bits of `Control.handshakeOptions`; the lower three are those of `SegmentOptions.Present`.
-public enum HandshakeOptions {
-  /// net.ipv4.tcp_timestamps
-  public static var timestamps: UInt32 { 1 }
-  /// net.ipv4.tcp_window_scaling
-  public static var windowScale: UInt32 { 2 }
-  /// net.ipv4.tcp_sack
-  public static var sack: UInt32 { 4 }
-  /// net.ipv4.tcp_syncookies: without it the kernel takes no connection over, so none is begun.
-  public static var cookies: UInt32 { 8 }
-}
-
 /// The text of one second's Date, entry `second % Limits.datesKept_s` of its map. 48 bytes.
 public struct DateEntry: Sendable, BitwiseCopyable {
   /// The second (CLOCK_REALTIME) this entry is for; any other value means that the text is not there.

@@ -7,28 +7,28 @@ import Wire
 /// Requests: answered from the object store, or handed over.
 extension Server {
   /// A request at RCV.NXT with nothing of ours unacknowledged: the one moment at which both are possible.
-  @inline(never) func serve() -> Step {
+  @inline(never) func receive() -> Step {
     if isDraining { return .handOver(.draining) }
     let now_ns = Clock.coarse_ns
     if !isFresh(now_ns) { return .handOver(.staleHeartbeat) }
-    let headerLength = UInt16(TCPHeader.byteCount) &+ connection.options.byteCount
-    if segment.flags.has(TCPFlags.urg) || segment.headerLength != headerLength { return .handOver(.segment) }
+    if !isSegmentPlain { return .handOver(.segment) }
     if !isPayloadLoaded { return .handOver(.headTooLong) }
-    let head = scratch.head
+    let head = memory.head
+    head.length = Int(segment.payloadLength)
     if Int(segment.payloadLength) < HeadBuffer.lengthMin { return .handOver(.headIncomplete) }
-    if !Phases.parseHead() { return .handOver(code: scratch.reason.pointee) }
+    if !Phases.parseHead() { return .handOver(code: memory.reason.pointee) }
     guard let site = site(of: head) else {
       reportMiss(head, site: .max)
       return .handOver(.hostUnknown)
     }
-    scratch.site.pointee = site
-    guard let record = Record(found: scratch) else {
+    memory.site.pointee = site
+    guard let record = Record(found: memory) else {
       // No object has a query, and a flood of them must not use up the events of real misses.
       let reason = head.missReason
       if reason == .noObject { reportMiss(head, site: site) }
       return .handOver(reason)
     }
-    guard let form = Selection.form(of: record, for: scratch) else { return .handOver(code: scratch.reason.pointee) }
+    guard let form = Selection.form(of: record, for: memory) else { return .handOver(code: memory.reason.pointee) }
     return begin(Answer(record, form: form), form: form, now_ns)
   }
 
@@ -37,17 +37,15 @@ extension Server {
     if let reason = obstacle(to: answer) { return .handOver(reason) }
     let second = wallSecond(now_ns)
     if Date(second) == nil { return .handOver(.date) }
-    let closes = !scratch.head.isPersistent || segment.flags.has(TCPFlags.fin)
-    let place = scratch.connection
-    place.pointee.answer(segment, responseLength: answer.length, closes: closes)
-    place.pointee.source = scratch.objectUnit.pointee
+    let closes = !memory.head.isPersistent || segment.flags.has(TCPFlags.fin)
+    let place = memory.connection
+    place.pointee.source = memory.objectUnit.pointee
     place.pointee.generation = answer.record.generation
     place.pointee.form = form
     place.pointee.responseSecond = UInt32(truncatingIfNeeded: second)
     noteStatus(of: answer)
     answer.record.touch(UInt32(truncatingIfNeeded: now_ns / 1_000_000_000))
-    scratch.part.pointee = Part(offset: 0, segments: UInt32(InitialWindow.segments), counting: .hits)
-    return .transmit
+    return beginResponse(length: answer.length, closes: closes)
   }
 
   /// Why the response cannot be sent at once, and so not from here.
@@ -60,25 +58,18 @@ extension Server {
     return answer.length > connection.burstMax ? .congestionWindow : nil
   }
 
-  /// A part of the last response is missing: its bytes again, from the same version of the object, with the same Date,
-  /// or the connection is reset: the client may hold a part of the other bytes.
-  @inline(never) func retransmit() -> Step {
-    // Not by its path: that may lead to another version by now. The store keeps the old one for a while.
-    guard Date(UInt64(connection.responseSecond)) != nil, let record = Record(unit: connection.source),
-      record.generation == connection.generation
-    else {
-      Maps.connections.remove(segment.flow)
-      return .done(sendReset())
+  /// Not by its path: that may lead to another version by now. The store keeps the old one for a while.
+  @inline(__always) func canRepeat() -> Bool {
+    guard Date(UInt64(connection.responseSecond)) != nil, let record = Record(unit: connection.source) else {
+      return false
     }
-    let offset = connection.sendUnacknowledged - connection.responseSequence
-    scratch.part.pointee = Part(offset: offset, segments: 1, counting: .retransmissions)
-    return .transmit
+    return record.generation == connection.generation
   }
 
   /// The site a request is for. `nil`: its Host is not known here.
   @inline(__always) private func site(of head: HeadBuffer) -> UInt16? {
     if listener.pointee.flags & Listener.siteByHost == 0 { return listener.pointee.defaultSite }
-    let key = scratch.hostKey
+    let key = memory.hostKey
     let host = UnsafeRawPointer(head.base) + (head.hostOffset & (Limits.headBytesMax &- 1))
     let length = head.hostLength
     for word in 0..<8 {

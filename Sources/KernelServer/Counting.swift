@@ -1,4 +1,5 @@
 import Contract
+import KernelSockets
 
 /// This CPU's counters: every answer, every hand-over and every drop has one, so that nothing is silent.
 struct Counters {
@@ -15,5 +16,44 @@ struct Counters {
   @inline(__always) private func add(_ index: Int) {
     let word = (base + (index & 63) &* 8).assumingMemoryBound(to: UInt64.self)
     word.pointee = word.pointee &+ 1
+  }
+}
+
+/// What the library counts, in Apus's counters and in the access log.
+extension Server {
+  @inline(__always) func countHandover(_ reason: UInt32) {
+    counters.countHandover(reason)
+    logHandover(reason)
+  }
+
+  @inline(__always) func count(_ event: SocketEvent) {
+    switch event {
+    case .answer:
+      counters.count(.hits)
+      if Form(rawValue: connection.form).isNotModified { counters.count(.notModified) }
+      logHit()
+    case .retransmission: counters.count(.retransmissions)
+    case .segment: counters.count(.segments)
+    case .handshake: counters.count(.handshakes)
+    case .acknowledgement: counters.count(.acknowledgements)
+    case .challenge: counters.count(.challenges)
+    case .reset: counters.count(.resets)
+    case .finish: counters.count(.finishes)
+    case .handover: counters.count(.handovers)
+    case .leftToKernel: counters.count(.leftToKernel)
+    case .droppedHandshakeAcknowledgement: counters.count(.handshakeAcknowledgement)
+    case .droppedAcknowledgement: counters.count(DropReason.acknowledgement)
+    case .droppedChecksum: counters.count(.checksum)
+    case .droppedOutOfOrder: counters.count(.outOfOrder)
+    case .droppedUnacknowledged: counters.count(.unacknowledged)
+    case .droppedNotYetAccepted: counters.count(.notYetAccepted)
+    case .droppedTorn: counters.count(.tornObject)
+    case .droppedReset: counters.count(DropReason.reset)
+    case .droppedFull: counters.count(.full)
+    case .droppedPacket: counters.count(.packet)
+    case .droppedUntimely: counters.count(.untimely)
+    case .noListener: counters.count(.noListener)
+    case .handoverRefused: counters.count(.handoverRefused)
+    }
   }
 }

@@ -1,88 +1,45 @@
 import BPFKernel
 import Contract
+import HTTPHead
 import KernelSockets
 import Wire
 
 /// The kernel part of Apus: called for every packet that comes in on an interface it is attached to.
 @section("tc") @used @c(apus_ingress)
 public func ingress(_ context: UnsafeMutableRawPointer) -> Int32 {
-  receive(PacketContext(context)).rawValue
+  Server.run(PacketContext(context)).rawValue
 }
 
-/// Takes a packet if it is ours: to this host, TCP, to an address we answer for. All others are the kernel's.
-@inline(__always)
-func receive(_ packet: PacketContext) -> Verdict {
-  guard packet.type == PacketContext.typeHost, !packet.hasVLANTag, let memory = Maps.scratch else { return .next }
-  let scratch = Scratch(memory)
-  guard scratch.segment.pointee.read(packet) else { return .next }
-  let segment = scratch.segment.pointee
-  let key = scratch.key(ListenerKey(address: segment.flow.localAddress, port: segment.flow.localPort))
-  guard let listener = Maps.listeners.value(at: key) else { return .next }
-  scratch.payloadLength.set(segment.payloadLength)
-  scratch.optionsLength.set(segment.headerLength &- UInt16(TCPHeader.byteCount))
-  guard let control = Maps.control, let counters = Maps.counters else { return .next }
-
-  let server = Server(
-    packet: packet, scratch: scratch, listener: listener, control: control, counters: Counters(counters))
-  if segment.hasUnreadOptions {
-    guard server.loadOptions() else { return server.drop(.packet) }
-    Phases.readOptions()
-  }
-  let stored = Maps.connections.value(at: scratch.segment)
-  var step = Step.begin
-  if let stored { step = server.proceed(stored) }
-  if step == .begin { step = server.begin() }
-  if step == .serve { step = server.serve() }
-  if step == .retransmit { step = server.retransmit() }
-  if step == .transmit { return server.transmit(stored: stored) }
-  if step == .finish { return server.finish(stored: stored) }
-  if step.isHandOver { return server.handOver(stored, step) }
-  return Verdict(rawValue: step.rawValue)
-}
-
-/// What is to be done with a packet: a verdict, or a step that leads to one. The first part of the program, which looks
-/// at the segment, and the second, which answers, meet here with nothing on the stack but this number.
-struct Step: Equatable {
-  var rawValue: Int32
-
-  @inline(__always) static func done(_ verdict: Verdict) -> Step { Step(rawValue: verdict.rawValue) }
-  /// There is no connection, or none any more.
-  @inline(__always) static var begin: Step { Step(rawValue: 100) }
-  @inline(__always) static var serve: Step { Step(rawValue: 101) }
-  @inline(__always) static var retransmit: Step { Step(rawValue: 102) }
-  @inline(__always) static var finish: Step { Step(rawValue: 103) }
-  /// What `scratch.part` says.
-  @inline(__always) static var transmit: Step { Step(rawValue: 104) }
-  /// Handed over for a reason, which is counted.
-  @inline(__always) static func handOver(_ reason: HandoverReason) -> Step { .handOver(code: reason.rawValue) }
-  @inline(__always) static func handOver(code: UInt32) -> Step {
-    Step(rawValue: firstReason &+ Int32(truncatingIfNeeded: code & UInt32(HandoverReason.count &- 1)))
-  }
-  /// Handed over before, but its socket is not there yet.
-  @inline(__always) static var handOverAgain: Step { Step(rawValue: firstReason &- 1) }
-  private static var firstReason: Int32 { 200 }
-
-  @inline(__always) var isHandOver: Bool { rawValue >= Self.handOverAgain.rawValue }
-  /// The number of a `HandoverReason`. `nil`: it has been counted.
-  @inline(__always) var handoverCode: UInt32? {
-    rawValue >= Self.firstReason ? UInt32(truncatingIfNeeded: rawValue &- Self.firstReason) : nil
-  }
-}
-
-/// One packet of a client, and what is needed to deal with it.
-struct Server {
+/// One packet of a client, and what is needed to deal with it. TCP is the library's; here is what is Apus's.
+struct Server: SocketServer {
   let packet: PacketContext
-  let scratch: Scratch
+  let memory: SocketMemory
   let listener: UnsafeMutablePointer<Listener>
   let control: UnsafeMutablePointer<Control>
   let counters: Counters
 
-  @inline(__always) var segment: Segment { scratch.segment.pointee }
-  /// The connection as it will be stored.
-  @inline(__always) var connection: Connection {
-    get { scratch.connection.pointee }
-    nonmutating set { scratch.connection.pointee = newValue }
+  @inline(__always) init?(_ packet: PacketContext, _ memory: SocketMemory) {
+    let name = memory.localName
+    let key = memory.key(ListenerKey(address: name.address, port: name.port))
+    guard let listener = Maps.listeners.value(at: key) else { return nil }
+    guard let control = Maps.control, let counters = Maps.counters else { return nil }
+    self.packet = packet
+    self.memory = memory
+    self.listener = listener
+    self.control = control
+    self.counters = Counters(counters)
   }
+
+  @inline(__always) var cookieKeys: CookieKeys {
+    let control = control.pointee
+    return CookieKeys(first: control.cookieKey0, second: control.cookieKey1, current: control.cookieKeySlot)
+  }
+  @inline(__always) var handshakeOptions: UInt32 { control.pointee.handshakeOptions }
+  @inline(__always) var backend: SocketAddress {
+    let behind = listener.pointee
+    return SocketAddress(address: behind.backendAddress, port: behind.backendPort)
+  }
+  @inline(__always) var hasOwnListener: Bool { listener.pointee.flags & Listener.ownAddress != 0 }
 
   /// The daemon knows of every change of a file up to two seconds ago. If not, nothing is answered from here.
   @inline(__always) func isFresh(_ now_ns: UInt64) -> Bool {
@@ -90,24 +47,43 @@ struct Server {
     Int64(bitPattern: now_ns &- control.pointee.heartbeat_ns) < Int64(Limits.heartbeatAge_ns_max)
   }
   @inline(__always) var isDraining: Bool { control.pointee.draining != 0 }
-  /// The server behind listens on this very address: the kernel can deal with what we leave to it.
-  @inline(__always) var hasOwnListener: Bool { listener.pointee.flags & Listener.ownAddress != 0 }
 
-  @inline(__always) func drop(_ reason: DropReason) -> Verdict {
+  @inline(__always) func admit() -> Verdict? {
+    if isClientRefused { return drop(.clientRefused) }
+    // With a listener on this very address the kernel can serve while we cannot.
+    if isDraining || (hasOwnListener && !isFresh(Clock.coarse_ns)) { return leave() }
+    return hasOwnListener && isRoutedElsewhere ? leaveForRoute() : nil
+  }
+
+  @inline(__always) func accept() -> Step? { !hasOwnListener && isRoutedElsewhere ? .handOver(.route) : nil }
+
+  /// Whether the lists of clients keep this one out. The firewall's rules for incoming packets come after this
+  /// program, so these lists are what stands before hits. Without a handshake there is no connection, so it is enough
+  /// to look here.
+  @inline(__always) private var isClientRefused: Bool {
+    let flags = listener.pointee.flags
+    if flags & (Listener.onlyAllowed | Listener.notDenied) == 0 { return false }
+    let client = memory.key(PrefixKey(length: 128, address: segment.flow.remoteAddress))
+    if flags & Listener.notDenied != 0 && Maps.denied.value(at: client) != nil { return true }
+    return flags & Listener.onlyAllowed != 0 && Maps.allowed.value(at: client) == nil
+  }
+
+  /// An empty line between two requests, in a segment of its own: RFC 9112 section 2.2 has servers ignore it. Handed
+  /// over it would come first on the connection's new owner, and some ignore it only where they have answered something.
+  @inline(__always) var isDataIgnored: Bool {
+    segment.payloadLength == 2 && UnsafeRawPointer(memory.payload).word16(0) == 0x0a0d
+      && memory.connection.pointee.answered != 0 && !segment.flags.has(TCPFlags.fin)
+  }
+
+  @inline(__always) func write() -> Bool { Phases.writePart(packet) }
+
+  @inline(__always) private func drop(_ reason: DropReason) -> Verdict {
     counters.count(reason)
     return .drop
   }
+}
 
-  @inline(__always) func leave() -> Verdict {
-    counters.count(.leftToKernel)
-    return .next
-  }
-
-  /// Answers with a segment that carries nothing but its header.
-  @inline(__always) func send(_ reply: Reply, counting counter: Counter) -> Verdict {
-    scratch.reply.pointee = reply
-    guard Phases.writeReply(packet) else { return drop(.packet) }
-    counters.count(counter)
-    return packet.reflect()
-  }
+extension Step {
+  /// Handed over for a reason, which is counted.
+  @inline(__always) static func handOver(_ reason: HandoverReason) -> Step { .handOver(code: reason.rawValue) }
 }

@@ -10,7 +10,7 @@ extension Server {
   /// Tells of an answer: once for a request, when its connection remembers the answer and it is counted.
   @inline(__always) func logHit() {
     if control.pointee.accessLog & AccessLogSwitch.hits == 0 { return }
-    scratch.accessEvent.put32(UInt32(AccessEvent.hit), 0)
+    memory.accessEvent.put32(UInt32(AccessEvent.hit), 0)
     log()
   }
 
@@ -19,11 +19,11 @@ extension Server {
     if control.pointee.accessLog & AccessLogSwitch.handovers == 0 || segment.payloadLength == 0 { return }
     if !isPayloadLoaded {
       let length = UInt16(truncatingIfNeeded: Limits.headBytesMax)
-      guard packet.load(segment.payloadOffset, to: scratch.head.base, length: UInt32(length)) else { return }
-      scratch.payloadLength.set(length)
+      guard packet.load(segment.payloadOffset, to: memory.head.base, length: UInt32(length)) else { return }
+      memory.payloadLength.set(length)
     }
-    scratch.accessEvent.put32(UInt32(AccessEvent.handover) | code &<< 16, 0)
-    scratch.accessEvent.put32(0, AccessEvent.statusOffset)
+    memory.accessEvent.put32(UInt32(AccessEvent.handover) | code &<< 16, 0)
+    memory.accessEvent.put32(0, AccessEvent.statusOffset)
     log()
   }
 
@@ -34,7 +34,7 @@ extension Server {
   /// Keeps the status of the answer that is being chosen, as long as its record is known to be whole.
   @inline(__always) func noteStatus(of answer: Answer) {
     let head = UnsafeRawPointer(answer.record.base) + answer.headOffset
-    scratch.accessEvent.put32(head.word32(AccessEvent.statusPosition), AccessEvent.statusOffset)
+    memory.accessEvent.put32(head.word32(AccessEvent.statusPosition), AccessEvent.statusOffset)
   }
 }
 
@@ -46,17 +46,16 @@ extension Phases {
 /// 1 if the event is sent. The reader is woken only if it has read everything before: it waits a little before it
 /// reads, so under load there is no waking for each request.
 @used @inline(never) public func sendScratchAccessEvent() -> UInt32 {
-  guard let memory = Maps.scratch, let control = Maps.control else { return 0 }
-  let scratch = Scratch(memory)
-  let event = scratch.accessEvent
-  let flow = scratch.segment.pointee.flow
-  event.put16(scratch.payloadLength.stored, 4)
+  guard let memory = SocketMemory.current, let control = Maps.control else { return 0 }
+  let event = memory.accessEvent
+  let flow = memory.segment.pointee.flow
+  event.put16(memory.payloadLength.stored, 4)
   event.put16(flow.remotePort, 6)
   event.put64(Clock.coarse_ns &+ UInt64(bitPattern: control.pointee.realtimeOffset_ns), AccessEvent.timeOffset)
-  let part = scratch.part.pointee
-  event.put32(part.responseLength &- UInt32(scratch.headLength.stored), AccessEvent.bodyBytesOffset)
+  let part = memory.part.pointee
+  event.put32(part.responseLength &- UInt32(memory.headLength.stored), AccessEvent.bodyBytesOffset)
   flow.remoteAddress.emit(to: event + AccessEvent.addressOffset)
   // The request lies behind the event, where it was copied to in order to be read.
-  let length = UInt32(AccessEvent.byteCount) &+ scratch.payloadLength.bounded(by: UInt32(Limits.headBytesMax))
+  let length = UInt32(AccessEvent.byteCount) &+ memory.payloadLength.bounded(by: UInt32(Limits.headBytesMax))
   return Maps.accessEvents.send(UnsafeRawPointer(event), length: Int(length)) ? 1 : 0
 }

@@ -1,6 +1,7 @@
 import BPFKernel
 import Contract
 import HTTPHead
+import KernelSockets
 import Wire
 
 /// A record of the object store, at a place in the arena. The daemon may be changing it: whoever reads it looks at
@@ -66,10 +67,10 @@ struct Record {
   }
 
   /// The object the head in the scratch memory asks for, of the site that stands there too.
-  @inline(__always) init?(found scratch: Scratch) {
+  @inline(__always) init?(found memory: SocketMemory) {
     guard Phases.findObject(), let arena = Maps.arena else { return nil }
-    base = arena + Int((scratch.objectUnit.pointee &* UInt32(Limits.recordAlignment)) & arenaMask)
-    generation = scratch.objectGeneration.pointee
+    base = arena + Int((memory.objectUnit.pointee &* UInt32(Limits.recordAlignment)) & arenaMask)
+    generation = memory.objectGeneration.pointee
   }
 
   /// Whatever stands at a place in the arena; its generation tells what it is.
@@ -80,9 +81,9 @@ struct Record {
   }
 
   /// Finds a record, its key compared to the last byte, and stores where it is and its generation.
-  @inline(__always) static func find(_ scratch: Scratch) -> Bool {
-    let head = scratch.head
-    let site = scratch.site.pointee
+  @inline(__always) static func find(_ memory: SocketMemory) -> Bool {
+    let head = memory.head
+    let site = memory.site.pointee
     var path = PathHash(seed: head.pathHash, site: site)
     let hash = path.finish(length: head.pathLength)
     guard let bucket = Maps.index.bytes(IndexBucket.bucket(hash: hash)) else { return false }
@@ -96,8 +97,8 @@ struct Record {
     guard record.generation & 1 == 0, record.hash == hash, record.site == site, record.hasPath(of: head) else {
       return false
     }
-    scratch.objectUnit.pointee = unit
-    scratch.objectGeneration.pointee = record.generation
+    memory.objectUnit.pointee = unit
+    memory.objectGeneration.pointee = record.generation
     return true
   }
 

@@ -11,7 +11,7 @@ extension Server {
   /// The interface the routing table sends packets to this client by; 0 if there is none, or not always the same.
   @inline(__always) private var interfaceBack: UInt32 {
     // Not on the stack, of which little is left.
-    let key = scratch.key(
+    let key = memory.key(
       RouteKey(length: 256, localAddress: segment.flow.localAddress, remoteAddress: segment.flow.remoteAddress))
     guard let route = Maps.routes.value(at: key) else { return RouteKey.noInterface }
     return route.pointee == RouteKey.sameInterface ? packet.interfaceIndex : route.pointee
@@ -30,9 +30,9 @@ extension Server {
 
   /// Where the server behind listens on another address the kernel would refuse the client. So the SYN-ACK is ours,
   /// but takes the kernel's route, and the connection is handed over with its first request.
-  @inline(__always) func sendByRoute(_ verdict: Verdict) -> Verdict {
-    if hasOwnListener || verdict != .redirect || !isRoutedElsewhere { return verdict }
+  @inline(__always) func route(_ handshake: Verdict) -> Verdict {
+    if hasOwnListener || handshake != .redirect || !isRoutedElsewhere { return handshake }
     let interface = interfaceBack
-    return interface == RouteKey.noInterface ? verdict : packet.send(toNeighbourBy: interface)
+    return interface == RouteKey.noInterface ? handshake : packet.send(toNeighbourBy: interface)
   }
 }

@@ -1,20 +1,21 @@
 import Contract
 import HTTPHead
+import KernelSockets
 import Wire
 
 /// Which answer of a record a request gets.
 enum Selection {
   /// The form of the answer: what `Answer` is made from, and a connection remembers. `nil`: the request is to be handed
   /// over, for the reason in the scratch memory.
-  @inline(__always) static func form(of record: Record, for scratch: Scratch) -> UInt16? {
+  @inline(__always) static func form(of record: Record, for memory: SocketMemory) -> UInt16? {
     guard Phases.chooseForm() else { return nil }
-    return scratch.form.pointee
+    return memory.form.pointee
   }
 
   /// Chooses for the head and the record in the scratch memory, where the form is put. The result: why there is none.
-  @inline(__always) static func choose(_ scratch: Scratch) -> HandoverReason? {
-    guard let record = Record(unit: scratch.objectUnit.pointee) else { return .noObject }
-    let head = scratch.head
+  @inline(__always) static func choose(_ memory: SocketMemory) -> HandoverReason? {
+    guard let record = Record(unit: memory.objectUnit.pointee) else { return .noObject }
+    let head = memory.head
     if record.flags & RecordFlag.keepAliveDiffers != 0 && head.saysKeepAliveNeedlessly { return .variant }
     var place = record.place(ofCoding: 0)
     if record.flags & RecordFlag.byAcceptEncoding != 0 {
@@ -35,7 +36,7 @@ enum Selection {
     }
     let form = Form(place: place, variant: head.variant, isNotModified: isNotModified, isHead: head.isHead)
     if representation.variant(form.variant).headLength == 0 { return .variant }
-    scratch.form.pointee = form.rawValue
+    memory.form.pointee = form.rawValue
     return nil
   }
 

@@ -3,94 +3,30 @@ import Contract
 import KernelSockets
 import Wire
 
-/// The part of a response that one segment carries: its first part is the whole head and some of the body, any other
-/// is of the body alone. Where it is counts in bytes of the response.
-struct Part: BitwiseCopyable {
-  var offset: UInt32 = 0
-  var end: UInt32 = 0
-  /// Bytes of the response, our FIN not among them.
-  var responseLength: UInt32 = 0
-  /// Segments that may still be sent, this one among them.
-  var segments: UInt32
-  /// 1: the last byte of a burst again, so that the client says at once what it has.
-  var isProbe: UInt32 = 0
-  /// The `Counter` that counts the burst.
-  var counter: UInt32
-
-  @inline(__always) init(offset: UInt32, segments: UInt32, counting counter: Counter) {
-    self.offset = offset
-    self.segments = segments
-    self.counter = counter.rawValue
-  }
-}
-
-/// Sending of responses, in one segment or in several.
-extension Server {
-  /// Sends a response from the part in the scratch memory on, and stores the connection. A response of several segments
-  /// is followed by a probe.
-  ///
-  /// All of several segments are copies. The packet itself may be, on one host, the very buffer its sender keeps for the
-  /// request: as long as it waits in that sender's receive queue for what was lost before it, Linux takes the request
-  /// for not sent yet, and does not send it again (skb_still_in_host_queue).
-  @inline(never) func transmit(stored: Stored?) -> Verdict {
-    let part = scratch.part
-    guard Reply.turnAround(packet, for: scratch.segment, headers: scratch.headers), Phases.writePart(packet) else {
-      return drop(.tornObject)
-    }
-    // Before anything is sent, for the client may be faster than we are.
-    guard keep(stored) else { return drop(.full) }
-    counters.count(code: part.pointee.counter)
-    if part.pointee.counter == Counter.hits.rawValue && Form(rawValue: connection.form).isNotModified {
-      counters.count(.notModified)
-    }
-    if part.pointee.counter == Counter.hits.rawValue { logHit() }
-    if !connection.owesAcknowledgement { return packet.reflect() }
-    for _ in 0..<InitialWindow.segments {
-      part.pointee.segments = part.pointee.segments &- 1
-      if part.pointee.segments == 0 || part.pointee.end >= part.pointee.responseLength { break }
-      guard sendPart() else { return drop(.packet) }
-      part.pointee.offset = part.pointee.end
-      guard Phases.writePart(packet) else { return drop(.tornObject) }
-    }
-    guard sendPart() else { return drop(.packet) }
-    part.pointee.offset = part.pointee.end &- 1
-    part.pointee.isProbe = 1
-    guard Phases.writePart(packet) else { return drop(.tornObject) }
-    guard sendPart() else { return drop(.packet) }
-    return .drop
-  }
-
-  /// Sends a copy of the packet as it is.
-  @inline(__always) private func sendPart() -> Bool {
-    counters.count(.segments)
-    return packet.reflectCopy()
-  }
-}
-
 /// Writes the part in the scratch memory into the packet.
 struct PartWriter {
   let packet: PacketContext
-  let scratch: Scratch
+  let memory: SocketMemory
 
-  @inline(__always) private var connection: Connection { scratch.connection.pointee }
+  @inline(__always) private var connection: Connection { memory.connection.pointee }
 
   /// Headers, response head with its Date, body. False: the packet or the object changed under our hands.
   @inline(__always) func write() -> Bool {
     guard let record = Record(unit: connection.source) else { return false }
     let answer = Answer(record, form: connection.form)
     measure(answer)
-    let headLength = scratch.headLength.stored
-    let bodyLength = scratch.bodyLength.stored
+    let headLength = memory.headLength.stored
+    let bodyLength = memory.bodyLength.stored
     guard let date = Date(UInt64(connection.responseSecond)), headLength | bodyLength != 0 else { return false }
-    let bodyStart = scratch.part.pointee.offset &- (headLength != 0 ? 0 : UInt32(answer.headLength))
+    let bodyStart = memory.part.pointee.offset &- (headLength != 0 ? 0 : UInt32(answer.headLength))
     let body = answer.bodyOffset &+ Int(bodyStart & (Transmission.copyBytesMax &- 1))
     // Of the second of the response, which its connection keeps: whatever is sent again has the same Age.
-    if answer.hasAge { AgeText.write(connection.responseSecond, base_s: record.ageBase_s, to: scratch.ageText) }
+    if answer.hasAge { AgeText.write(connection.responseSecond, base_s: record.ageBase_s, to: memory.ageText) }
     let start = writeHeaders(answer, date, body: body)
     guard start != 0 else { return false }
     let bytes = UnsafeRawPointer(record.base)
     if headLength != 0 {
-      let length = scratch.headLength.bounded(by: Transmission.copyBytesMax)
+      let length = memory.headLength.bounded(by: Transmission.copyBytesMax)
       guard packet.store(start, from: bytes + answer.headOffset, length: length) else { return false }
       if answer.dateOffset != 0 {
         let offset = start &+ UInt32(answer.dateOffset)
@@ -98,13 +34,13 @@ struct PartWriter {
       }
       if answer.hasAge {
         let offset = start &+ length &- UInt32(AgeSlot.bytesBehind &+ AgeSlot.length)
-        guard packet.store(offset, from: UnsafeRawPointer(scratch.ageText), length: UInt32(AgeSlot.length)) else {
+        guard packet.store(offset, from: UnsafeRawPointer(memory.ageText), length: UInt32(AgeSlot.length)) else {
           return false
         }
       }
     }
     if bodyLength != 0 {
-      let length = scratch.bodyLength.bounded(by: Transmission.copyBytesMax)
+      let length = memory.bodyLength.bounded(by: Transmission.copyBytesMax)
       guard packet.store(start &+ UInt32(headLength), from: bytes + body, length: length) else { return false }
     }
     return record.currentGeneration == connection.generation
@@ -113,7 +49,7 @@ struct PartWriter {
   /// How much of head and body the part at the offset in the scratch memory has. Its offset is moved to the start if it
   /// is in the head: a client drops what it has got already.
   @inline(__always) private func measure(_ answer: Answer) {
-    let part = scratch.part
+    let part = memory.part
     let head = UInt32(answer.headLength)
     let total = answer.length
     part.pointee.responseLength = total
@@ -131,39 +67,36 @@ struct PartWriter {
       if part.pointee.isProbe != 0 && bodyLength > 1 { bodyLength = 1 }
     }
     part.pointee.end = part.pointee.offset &+ headLength &+ bodyLength
-    scratch.headLength.set(UInt16(truncatingIfNeeded: headLength))
-    scratch.bodyLength.set(UInt16(truncatingIfNeeded: bodyLength))
+    memory.headLength.set(UInt16(truncatingIfNeeded: headLength))
+    memory.bodyLength.set(UInt16(truncatingIfNeeded: bodyLength))
   }
 
   /// Writes the headers of the part. Returns where its payload begins, 0 if the packet could not be changed.
   @inline(__always) private func writeHeaders(_ answer: Answer, _ date: Date, body: Int) -> UInt32 {
-    let part = scratch.part.pointee
+    let part = memory.part.pointee
     let isLast = part.end == part.responseLength
     let closes = isLast && connection.state == ConnectionState.closing
-    scratch.reply.pointee = connection.reply(
+    memory.reply.pointee = connection.reply(
       sequence: connection.responseSequence &+ part.offset,
       acknowledgement: connection.owesAcknowledgement ? connection.requestSequence : connection.receiveNext,
       flags: TCPFlags.ack | (isLast ? TCPFlags.psh : 0) | (closes ? TCPFlags.fin : 0))
-    scratch.reply.pointee.payloadLength = UInt16(truncatingIfNeeded: part.end &- part.offset)
-    if !packet.checksumState.isPartial { scratch.reply.pointee.payloadSum = sum(of: answer, date, body: body) }
-    guard scratch.reply.pointee.write(to: packet, for: scratch.segment, headers: scratch.headers) else {
-      return 0
-    }
-    return scratch.reply.pointee.headersByteCount(for: scratch.segment.pointee)
+    memory.reply.pointee.payloadLength = UInt16(truncatingIfNeeded: part.end &- part.offset)
+    if !packet.checksumState.isPartial { memory.reply.pointee.payloadSum = sum(of: answer, date, body: body) }
+    return Reply.write(to: packet, memory)
   }
 
   /// The folded sum of the part.
   @inline(__always) private func sum(of answer: Answer, _ date: Date, body: Int) -> UInt16 {
     var sum = Checksum()
-    let headLength = scratch.headLength.stored
+    let headLength = memory.headLength.stored
     if headLength != 0 {
       sum.add(answer.headChecksum)
       if answer.dateOffset != 0 { sum.add(date.checksum, atOdd: answer.dateOffset & 1 != 0) }
       // The slot begins at an even place where the head has an even length.
-      if answer.hasAge { sum.add(AgeText.sum(scratch.ageText), atOdd: headLength & 1 != 0) }
+      if answer.hasAge { sum.add(AgeText.sum(memory.ageText), atOdd: headLength & 1 != 0) }
     }
-    let isWhole = scratch.bodyLength.stored == answer.bodyLength
-    sum.add(isWhole ? answer.bodyChecksum : Phases.sumBody(from: body, scratch), atOdd: headLength & 1 != 0)
+    let isWhole = memory.bodyLength.stored == answer.bodyLength
+    sum.add(isWhole ? answer.bodyChecksum : Phases.sumBody(from: body, memory), atOdd: headLength & 1 != 0)
     return sum.folded
   }
 }

@@ -80,3 +80,30 @@ public enum HandoverResult {
   case noListener
   case refused
 }
+
+extension SocketServer {
+  /// Gives the connection to the server behind, with this segment as the first data of its new owner.
+  @inline(never) func handOver(_ stored: Stored?, _ step: Step) -> Verdict {
+    if let code = step.handoverCode {
+      countHandover(code)
+      count(.handover)
+    }
+    let backend = backend
+    let result = Handover.give(
+      packet, segment, connection, allowed: optionsAllowed, address: backend.address, port: backend.port)
+    if case .given = result {
+      // Kept until the socket is seen: a full accept queue swallows the request, and the client sends it again. A
+      // connection without an entry needs none: its cookie still speaks for it.
+      stored?.pointee.state = ConnectionState.handedOver
+      return .next
+    }
+    // The kernel resets it, as it does for any port nobody listens on.
+    if case .noListener = result {
+      count(.noListener)
+    } else {
+      count(.handoverRefused)
+    }
+    if stored != nil { Connection.table.remove(segment.flow) }
+    return .next
+  }
+}

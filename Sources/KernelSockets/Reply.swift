@@ -85,6 +85,12 @@ public struct Reply: BitwiseCopyable {
       && packet.store(0, from: UnsafeRawPointer(headers + start), length: headersLength)
   }
 
+  /// Makes the packet the reply in the memory. Returns where its payload begins, 0 if the packet could not be changed.
+  @inline(__always) public static func write(to packet: PacketContext, _ memory: SocketMemory) -> UInt32 {
+    guard memory.reply.pointee.write(to: packet, for: memory.segment, headers: memory.headers) else { return 0 }
+    return memory.reply.pointee.headersByteCount(for: memory.segment.pointee)
+  }
+
   @inline(__always)
   private func emitTransport(
     to header: UnsafeMutableRawPointer, for segment: UnsafePointer<Segment>, length: UInt16, isPartial: Bool

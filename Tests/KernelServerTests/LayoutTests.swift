@@ -44,7 +44,7 @@ extension KernelPart {
       expect(countersMap, MapType.perCPUArray, key: 4, value: 512, entries: 1)
       #expect(CounterLayout.count <= 64, "counters are at most 64 words")
       expect(missFilterMap, MapType.array, key: 4, value: 8, entries: Limits.missFilterEntries)
-      expect(scratchMap, MapType.perCPUArray, key: 4, value: Scratch.byteCount, entries: 1)
+      expect(socketMemoryMap, MapType.perCPUArray, key: 4, value: SocketMemory.byteCount, entries: 1)
       expect(eventsMap, MapType.ringBuffer, key: 0, value: 0, entries: Limits.eventRingBytes)
       expect(accessEventsMap, MapType.ringBuffer, key: 0, value: 0, entries: Limits.accessRingBytes)
       #expect(arenaMap.type == MapType.array && arenaMap.flags == mappable && arenaMap.entries == 1)
@@ -93,51 +93,39 @@ extension KernelPart {
       #expect(MemoryLayout<StoredRepresentation>.offset(of: \.lastModifiedOffset) == 74)
       #expect(MemoryLayout<StoredRepresentation>.offset(of: \.rules) == 76)
       #expect(MemoryLayout<Control>.offset(of: \.heartbeat_ns) == 0, "the heartbeat is stored as the first word")
-      #expect(MemoryLayout<AccessEvent>.stride == AccessEvent.byteCount)
-      #expect(MemoryLayout<AccessEvent>.offset(of: \.time_ns) == AccessEvent.timeOffset)
-      #expect(MemoryLayout<AccessEvent>.offset(of: \.status) == AccessEvent.statusOffset)
-      #expect(MemoryLayout<AccessEvent>.offset(of: \.bodyBytes) == AccessEvent.bodyBytesOffset)
-      #expect(MemoryLayout<AccessEvent>.offset(of: \.remoteAddress) == AccessEvent.addressOffset)
       #expect(MissEvent.pathOffset - MissEvent.hostOffset == Limits.hostBytesMax + 1)
       #expect(MissEvent.byteCount - MissEvent.pathOffset == Limits.pathBytesMax + 1)
       #expect(MemoryLayout<Segment>.offset(of: \.flow) == 0, "a segment's address is its connection's key")
     }
 
-    @Test("what lies in the scratch memory does not overlap, and none of it outside")
-    func scratch() {
+    @Test("what lies in a CPU's memory does not overlap, and none of it outside")
+    func memory() {
       let base = UnsafeMutableRawPointer(bitPattern: 1 << 20)!
-      let scratch = Scratch(base)
+      let memory = SocketMemory(base)
       func place(_ pointer: UnsafeMutableRawPointer, _ size: Int) -> Range<Int> {
         pointer - base..<pointer - base + size
       }
       let places: [(String, Range<Int>)] = [
-        ("head", place(scratch.head.base, HeadBuffer.byteCount)),
-        ("accessEvent", place(scratch.accessEvent, AccessEvent.byteCount)),
-        ("headers", place(scratch.headers, Reply.headersRoom)),
-        ("options", place(scratch.options, Segment.optionsRoom)),
-        ("hostKey", place(scratch.hostKey, MemoryLayout<HostKey>.size)),
-        ("missEvent", place(scratch.missEvent, MissEvent.byteCount)),
-        ("missSecond", place(scratch.missSecond, 8)), ("missCount", place(scratch.missCount, 4)),
-        ("payloadLength", place(scratch.payloadLength.place, 2)),
-        ("optionsLength", place(scratch.optionsLength.place, 2)),
-        ("headLength", place(scratch.headLength.place, 2)), ("bodyLength", place(scratch.bodyLength.place, 2)),
-        ("site", place(scratch.site, 2)), ("objectUnit", place(scratch.objectUnit, 4)),
-        ("objectGeneration", place(scratch.objectGeneration, 4)), ("reason", place(scratch.reason, 4)),
-        ("form", place(scratch.form, 2)),
-        ("segment", place(scratch.segment, MemoryLayout<Segment>.size)),
-        ("connection", place(scratch.connection, MemoryLayout<Connection>.size)),
-        ("reply", place(scratch.reply, MemoryLayout<Reply>.size)),
-        ("part", place(scratch.part, MemoryLayout<Part>.size)),
-        ("sumPosition", place(scratch.sumPosition, 4)), ("sumLeft", place(scratch.sumLeft, 4)),
+        ("head", place(memory.head.base, HeadBuffer.byteCount)),
+        ("hostKey", place(memory.hostKey, MemoryLayout<HostKey>.size)),
+        ("missEvent", place(memory.missEvent, MissEvent.byteCount)),
+        ("missSecond", place(memory.missSecond, 8)), ("missCount", place(memory.missCount, 4)),
+        ("headLength", place(memory.headLength.place, 2)), ("bodyLength", place(memory.bodyLength.place, 2)),
+        ("site", place(memory.site, 2)), ("objectUnit", place(memory.objectUnit, 4)),
+        ("objectGeneration", place(memory.objectGeneration, 4)), ("reason", place(memory.reason, 4)),
+        ("form", place(memory.form, 2)),
+        ("what is the library's", SocketMemory.payloadRoom..<SocketMemory.serverOffset),
+        ("sumPosition", place(memory.sumPosition, 4)), ("sumLeft", place(memory.sumLeft, 4)),
       ]
       for (index, (name, range)) in places.enumerated() {
-        #expect(range.upperBound <= Scratch.byteCount, "\(name)")
+        #expect(range.upperBound <= SocketMemory.byteCount - SocketMemory.frontRoom, "\(name)")
         for (other, otherRange) in places.dropFirst(index + 1) {
           #expect(!range.overlaps(otherRange), "\(name) and \(other)")
         }
       }
-      #expect(HeadBuffer.byteCount <= 2304)
-      #expect(scratch.accessEvent == base && scratch.head.base == base + AccessEvent.byteCount)
+      #expect(HeadBuffer.byteCount <= SocketMemory.payloadRoom && Limits.headBytesMax == SocketMemory.payloadBytesMax)
+      #expect(
+        AccessEvent.byteCount <= SocketMemory.frontRoom && memory.accessEvent + AccessEvent.byteCount == memory.payload)
       // A form names a representation by its place divided by eight, in 12 bits.
       #expect(Limits.recordBytesMax <= 8 << 12)
     }
@@ -145,8 +133,7 @@ extension KernelPart {
     @Test("powers of two, and an answer within what a packet can grow to") func limits() {
       for value in [
         Limits.headBytesMax, Limits.indexBucketsMax, Limits.datesKept_s, Limits.missFilterEntries,
-        Limits.eventRingBytes, Limits.accessRingBytes, Limits.arenaBytesDefault, HandoverReason.count, DropReason.count,
-        Counter.count,
+        Limits.eventRingBytes, Limits.arenaBytesDefault, HandoverReason.count, DropReason.count, Counter.count,
       ] {
         #expect(value.nonzeroBitCount == 1, "\(value)")
       }

@@ -1,5 +1,6 @@
 import Conformance
 import Contract
+import KernelSockets
 import KernelTestSupport
 import Testing
 

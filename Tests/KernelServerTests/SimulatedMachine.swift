@@ -59,11 +59,11 @@ final class SimulatedMachine: Machine {
   }
 
   func setConnection(_ flow: FlowKey, _ connection: Connection?) {
-    guard let connection else { return Maps.connections.remove(flow) }
-    withUnsafeBytes(of: connection) { expectTrue(Maps.connections.update(flow, $0.baseAddress!)) }
+    guard let connection else { return Connection.table.remove(flow) }
+    withUnsafeBytes(of: connection) { expectTrue(Connection.table.update(flow, $0.baseAddress!)) }
   }
 
-  func connection(_ flow: FlowKey) -> Connection? { Maps.connections[flow]?.pointee }
+  func connection(_ flow: FlowKey) -> Connection? { Connection.table[flow]?.pointee }
 
   func counters() -> [UInt64] {
     let words = Maps.counters!.assumingMemoryBound(to: UInt64.self)

@@ -1,5 +1,5 @@
-import Contract
 import Glibc
+import KernelSockets
 
 /// The kernel's settings for TCP handshakes. What it does not allow itself, it does not take over in a connection that
 /// is handed to it (bpf_sk_assign_tcp_reqsk).

@@ -43,6 +43,7 @@ struct ELFFile: Sendable {
     static let object: UInt8 = 1
     static let function: UInt8 = 2
     static let global: UInt8 = 1
+    static let weak: UInt8 = 2
     /// STV_HIDDEN
     static let hidden: UInt8 = 2
   }

@@ -39,7 +39,8 @@ public struct ObjectFile: Sendable {
     /// Bytes from the start of its section.
     let offset: UInt64
     /// A public function that is @used: the kernel verifies it once and by itself, not wherever it is called. It takes
-    /// the packet's context or nothing, and returns a number.
+    /// the packet's context or nothing, and returns a number. One of an imported module is weak: whoever imports it has
+    /// one.
     let isGlobal: Bool
     var instructions: [Instruction]
     /// What the instructions refer to, by index of the instruction.
@@ -192,7 +193,8 @@ extension ObjectFile {
       functions.append(
         Function(
           symbol: symbol.name, section: symbol.section, offset: symbol.value,
-          isGlobal: symbol.binding == ELFFile.Symbol.global && symbol.visibility != ELFFile.Symbol.hidden,
+          isGlobal: symbol.binding == ELFFile.Symbol.weak
+            || symbol.binding == ELFFile.Symbol.global && symbol.visibility != ELFFile.Symbol.hidden,
           instructions: code))
     }
   }

@@ -4,34 +4,8 @@ import HTTPHead
 import KernelSockets
 import Wire
 
-/// Giving a connection to the server behind, and telling the daemon why it had to be.
+/// Telling the daemon what is missing.
 extension Server {
-  /// Gives the connection to the server behind, with this segment as the first data of its new owner.
-  @inline(never) func handOver(_ stored: Stored?, _ step: Step) -> Verdict {
-    if let code = step.handoverCode {
-      counters.countHandover(code)
-      counters.count(.handovers)
-      logHandover(code)
-    }
-    let behind = listener.pointee
-    let result = Handover.give(
-      packet, segment, connection, allowed: optionsAllowed, address: behind.backendAddress, port: behind.backendPort)
-    if case .given = result {
-      // Kept until the socket is seen: a full accept queue swallows the request, and the client sends it again. A
-      // connection without an entry needs none: its cookie still speaks for it.
-      stored?.pointee.state = ConnectionState.handedOver
-      return .next
-    }
-    // The kernel resets it, as it does for any port nobody listens on.
-    if case .noListener = result {
-      counters.count(DropReason.noListener)
-    } else {
-      counters.count(DropReason.handoverRefused)
-    }
-    if stored != nil { Maps.connections.remove(segment.flow) }
-    return .next
-  }
-
   /// Tells the daemon what was asked for and is not in the store: once a second for the same object, and not more
   /// often than `Limits.missEventsPerSecondMax` in all.
   @inline(__always) func reportMiss(_ head: HeadBuffer, site: UInt16) {
@@ -45,18 +19,18 @@ extension Server {
       return
     }
     seen.pointee = hash ^ second
-    compose(scratch.missEvent, head, site: site)
-    let isSent = Maps.events.send(UnsafeRawPointer(scratch.missEvent), length: MissEvent.byteCount)
+    compose(memory.missEvent, head, site: site)
+    let isSent = Maps.events.send(UnsafeRawPointer(memory.missEvent), length: MissEvent.byteCount)
     counters.count(isSent ? .missEvents : .missEventsLost)
   }
 
   @inline(__always) private func isMissAllowed(_ second: UInt64) -> Bool {
-    if scratch.missSecond.pointee != second {
-      scratch.missSecond.pointee = second
-      scratch.missCount.pointee = 0
+    if memory.missSecond.pointee != second {
+      memory.missSecond.pointee = second
+      memory.missCount.pointee = 0
     }
-    scratch.missCount.pointee = scratch.missCount.pointee &+ 1
-    return scratch.missCount.pointee <= Limits.missEventsPerSecondMax
+    memory.missCount.pointee = memory.missCount.pointee &+ 1
+    return memory.missCount.pointee <= Limits.missEventsPerSecondMax
   }
 
   /// A `MissEvent`: the header, then more than the whole host and path; the lengths say what counts.
