@@ -10,6 +10,23 @@ func freestanding(_ name: String, _ dependencies: [Target.Dependency] = []) -> T
 }
 let hasKernelFolder: Set<String> = ["Wire", "BPFKernel"]
 
+func example(_ name: String, in folder: String) -> Target {
+  .target(name: name, dependencies: ["BPFKernel", "KernelSockets", "Wire"], path: "\(folder)/\(name)")
+}
+func exampleObject(_ name: String, in folder: String) -> Target {
+  .target(
+    name: "\(name)Object", dependencies: [.byName(name: name)], path: "\(folder)/\(name)Object",
+    plugins: [.plugin(name: "CompileKernel")])
+}
+func exampleProgram(_ name: String, of server: String, in folder: String) -> Target {
+  .executableTarget(
+    name: name,
+    dependencies: [
+      "BPF", "KernelSockets", "KernelSocketsHost", .byName(name: server), .byName(name: "\(server)Object"),
+    ],
+    path: "\(folder)/\(name)")
+}
+
 let package = Package(
   name: "apus",
   platforms: [.macOS(.v15)],
@@ -17,6 +34,7 @@ let package = Package(
     .executable(name: "apus", targets: ["apus"]),
     .library(name: "BPF", targets: ["BPF"]),
     .library(name: "KernelSockets", targets: ["KernelSockets"]),
+    .library(name: "KernelSocketsHost", targets: ["KernelSocketsHost"]),
     .plugin(name: "CompileKernel", targets: ["CompileKernel"]),
   ],
   dependencies: [
@@ -51,10 +69,11 @@ let package = Package(
     .target(name: "CBPF"),
     .target(name: "CLinux"),
     .target(name: "BPF", dependencies: ["CBPF"]),
+    .target(name: "KernelSocketsHost", dependencies: ["BPF", "KernelSockets", "Wire"]),
     .target(
       name: "ApusServer",
       dependencies: [
-        "BPF", "CLinux", "Contract", "HTTPHead", "KernelServerObject", "KernelSockets", "Wire",
+        "BPF", "CLinux", "Contract", "HTTPHead", "KernelServerObject", "KernelSockets", "KernelSocketsHost", "Wire",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHPACK", package: "swift-nio-http2"),
@@ -79,7 +98,7 @@ let package = Package(
       name: "KernelServerTests",
       dependencies: [
         "BPF", "BPFKernel", "Conformance", "Contract", "HTTPHead", "KernelServer", "KernelServerObject",
-        "KernelSockets", "KernelTestSupport", "Wire",
+        "KernelSockets", "KernelSocketsHost", "KernelTestSupport", "Wire",
       ]),
     .executableTarget(
       name: "apus",
@@ -89,6 +108,20 @@ let package = Package(
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Yams", package: "Yams"),
         .product(name: "Logging", package: "swift-log"),
+      ]),
+
+    // Other servers on KernelSockets: the program for the kernel, its object, the host program that sets it up.
+    example("EchoServer", in: "Examples/Echo"),
+    exampleObject("EchoServer", in: "Examples/Echo"),
+    exampleProgram("echo-server", of: "EchoServer", in: "Examples/Echo"),
+    example("KeyValueServer", in: "Examples/KeyValue"),
+    exampleObject("KeyValueServer", in: "Examples/KeyValue"),
+    exampleProgram("keyvalue-server", of: "KeyValueServer", in: "Examples/KeyValue"),
+    .testTarget(
+      name: "ExampleTests",
+      dependencies: [
+        "BPFKernel", "EchoServer", "KernelSockets", "KernelSocketsHost", "KernelTestSupport", "KeyValueServer",
+        "TestSupport", "Wire", "echo-server", "keyvalue-server",
       ]),
 
     // Tests.

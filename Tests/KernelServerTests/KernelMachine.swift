@@ -3,6 +3,7 @@ import Contract
 import Glibc
 import KernelServerObject
 import KernelSockets
+import KernelSocketsHost
 import KernelTestSupport
 
 /// The kernel part in the running kernel, its packets on no wire (BPF_PROG_TEST_RUN), in a network namespace with a
@@ -44,16 +45,7 @@ final class KernelMachine: Machine {
   }
 
   init() throws {
-    var options = LoadOptions()
-    let types = try KernelTypes()
-    let summed = try types.member("ip_summed", of: "sk_buff")
-    options.setConstant("ipSummedOffset", to: UInt32(summed.offset_bytes))
-    options.setConstant("ipSummedShift", to: UInt8(summed.offset_bits % 8))
-    for (constant, member) in [("networkHeaderOffset", "network_header"), ("macHeaderOffset", "mac_header")] {
-      options.setConstant(constant, to: UInt32(try types.member(member, of: "sk_buff").offset_bytes))
-    }
-    let multipath = try? types.member("is_mptcp", of: "tcp_sock")
-    options.setConstant("isMPTCPOffset", to: UInt32(multipath?.offset_bytes ?? 0))
+    var options = try LoadOptions.forSockets()
     options.setConstant("arenaMask", to: UInt32(MachineMemory.arenaByteCount - Limits.recordAlignment))
     let arenaSize = MachineMemory.arenaByteCount + Limits.arenaSlackBytes
     options.mapSizes["\(MapName.arena)"] = .init(valueSize: UInt32(arenaSize))

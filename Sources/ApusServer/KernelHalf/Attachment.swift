@@ -1,6 +1,7 @@
 import BPF
 import Contract
 import Glibc
+import KernelSocketsHost
 import Logging
 import Synchronization
 import Wire

@@ -3,6 +3,7 @@ import Contract
 import Glibc
 import KernelServerObject
 import KernelSockets
+import KernelSocketsHost
 import Synchronization
 
 /// The kernel part, loaded: its maps, opened and typed, and its program, not yet attached to anything.
@@ -59,17 +60,7 @@ final class KernelPart: Sendable {
   }
 
   private static func options(arenaBytes: Int) throws(BPFError) -> LoadOptions {
-    let types = try KernelTypes()
-    let summed = try types.member("ip_summed", of: "sk_buff")
-    var options = LoadOptions()
-    options.setConstant("ipSummedOffset", to: UInt32(summed.offset_bytes))
-    options.setConstant("ipSummedShift", to: UInt8(summed.offset_bits % 8))
-    for (constant, member) in [("networkHeaderOffset", "network_header"), ("macHeaderOffset", "mac_header")] {
-      options.setConstant(constant, to: UInt32(try types.member(member, of: "sk_buff").offset_bytes))
-    }
-    // A kernel without MPTCP has no such member, and no such listener.
-    let multipath = try? types.member("is_mptcp", of: "tcp_sock")
-    options.setConstant("isMPTCPOffset", to: UInt32(multipath?.offset_bytes ?? 0))
+    var options = try LoadOptions.forSockets()
     options.setConstant("arenaMask", to: UInt32(arenaBytes - Limits.recordAlignment))
     options.mapSizes["\(MapName.arena)"] = .init(valueSize: UInt32(arenaBytes + Limits.arenaSlackBytes))
     return options

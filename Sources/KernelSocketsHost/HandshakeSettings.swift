@@ -3,9 +3,9 @@ import KernelSockets
 
 /// The kernel's settings for TCP handshakes. What it does not allow itself, it does not take over in a connection that
 /// is handed to it (bpf_sk_assign_tcp_reqsk).
-enum HandshakeSettings {
+public enum HandshakeSettings {
   /// Bits of `HandshakeOptions`, as the network namespace of the process has them now.
-  static func current() -> UInt32 {
+  public static func current() -> UInt32 {
     [
       ("tcp_timestamps", HandshakeOptions.timestamps),
       ("tcp_window_scaling", HandshakeOptions.windowScale),
