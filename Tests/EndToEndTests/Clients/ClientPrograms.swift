@@ -3,7 +3,7 @@ enum ClientPrograms {
   /// `requests|httpx ORIGIN CA ROOT DOWNLOAD PATH...`: loads each path, validates it by both validators, and loads the
   /// download in two parts.
   static let python = #"""
-    import concurrent.futures, hashlib, sys
+    import asyncio, concurrent.futures, hashlib, sys
 
     library, origin, ca, root, download = sys.argv[1:6]
     paths = sys.argv[6:]
@@ -15,7 +15,6 @@ enum ClientPrograms {
         # A bundle of certificates that the environment names would take its place.
         session.trust_env = False
         return session
-      def get(path, **fields): return client.get(origin + path, headers=fields, timeout=20)
       def version(response): return {10: "HTTP/1.0", 11: "HTTP/1.1"}[response.raw.version]
       def stream(path, fields, take):
         with client.get(origin + path, headers=fields, timeout=20, stream=True) as response:
@@ -26,7 +25,6 @@ enum ClientPrograms {
       import httpx, ssl
       context = ssl.create_default_context(cafile=ca)
       def make(): return httpx.Client(http2=True, verify=context, timeout=20, trust_env=False)
-      def get(path, **fields): return client.get(origin + path, headers=fields)
       def version(response): return response.http_version
       def stream(path, fields, take):
         with client.stream("GET", origin + path, headers=fields) as response:
@@ -35,19 +33,44 @@ enum ClientPrograms {
             if not take(piece): return
 
     client = make()
-    def load(path):
+    # What is asked for a path, and what is to be checked of each answer.
+    def steps(path):
       expected = open(root + path, "rb").read()
-      first = get(path)
+      first = yield path, {}
       assert first.status_code == 200 and first.content == expected, (path, first.status_code)
-      same = get(path, **{"If-None-Match": first.headers["ETag"]})
+      same = yield path, {"If-None-Match": first.headers["ETag"]}
       assert same.status_code == 304 and same.content == b"", (path, same.status_code)
-      same = get(path, **{"If-Modified-Since": first.headers["Last-Modified"]})
+      same = yield path, {"If-Modified-Since": first.headers["Last-Modified"]}
       assert same.status_code == 304, (path, same.status_code)
-      assert get(path + ".none").status_code == 404
-      return version(first)
+      none = yield path + ".none", {}
+      assert none.status_code == 404, (path, none.status_code)
+      versions.add(version(first))
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-      versions = set(pool.map(load, paths))
+    versions = set()
+    if library == "requests":
+      def load(path):
+        asked = steps(path)
+        response = None
+        try:
+          while True:
+            target, fields = asked.send(response)
+            response = client.get(origin + target, headers=fields, timeout=20)
+        except StopIteration: pass
+      with concurrent.futures.ThreadPoolExecutor(4) as pool: list(pool.map(load, paths))
+    else:
+      # Not threads: they write the requests of an HTTP/2 connection out of order, which servers refuse.
+      async def load(client, path):
+        asked = steps(path)
+        response = None
+        try:
+          while True:
+            target, fields = asked.send(response)
+            response = await client.get(origin + target, headers=fields)
+        except StopIteration: pass
+      async def load_all():
+        async with httpx.AsyncClient(http2=True, verify=context, timeout=20, trust_env=False) as client:
+          await asyncio.gather(*(load(client, path) for path in paths))
+      asyncio.run(load_all())
 
     # A client that stops in the middle, and takes the rest on another day.
     digest, size = hashlib.sha256(), 0
