@@ -28,10 +28,12 @@ extension Server {
     return leave()
   }
 
+  @inline(__always) var isHandshakeReflected: Bool { hasOwnListener || !isRoutedElsewhere }
+
   /// Where the server behind listens on another address the kernel would refuse the client. So the SYN-ACK is ours,
   /// but takes the kernel's route, and the connection is handed over with its first request.
   @inline(__always) func route(_ handshake: Verdict) -> Verdict {
-    if hasOwnListener || handshake != .redirect || !isRoutedElsewhere { return handshake }
+    if handshake != .redirect { return handshake }
     let interface = interfaceBack
     return interface == RouteKey.noInterface ? handshake : packet.send(toNeighbourBy: interface)
   }

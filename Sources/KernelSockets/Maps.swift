@@ -8,6 +8,9 @@ import BPFKernel
 /// This CPU's `SocketMemory`.
 @section("maps") public nonisolated(unsafe) var socketMemoryMap: MapDefinition = (6, 4, 4096, 1, 0)
 
+/// Cookies of the handshakes this CPU has answered last, for `RecentHandshakes`.
+@section("maps") public nonisolated(unsafe) var recentHandshakesMap: MapDefinition = (6, 4, 4, 4096, 0)
+
 extension Connection {
   /// The connections the program holds.
   @inline(__always) public static var table: HashMap<FlowKey, Connection> { HashMap(&connectionsMap) }

@@ -25,7 +25,8 @@ public protocol SocketServer {
 
   /// A SYN has come. `nil`: shake hands; else what becomes of the packet.
   func admit() -> Verdict?
-  /// How a SYN-ACK leaves, where not by the interface its SYN came in on.
+  /// A SYN-ACK leaves by the interface its SYN came in on. If not, `route` says how.
+  var isHandshakeReflected: Bool { get }
   func route(_ handshake: Verdict) -> Verdict
   /// accept(2): the handshake is complete, and the client's first data or its FIN is here. `nil`: go on.
   func accept() -> Step?
@@ -48,6 +49,7 @@ public protocol SocketServer {
 
 extension SocketServer {
   @inline(__always) public func admit() -> Verdict? { nil }
+  @inline(__always) public var isHandshakeReflected: Bool { true }
   @inline(__always) public func route(_ handshake: Verdict) -> Verdict { handshake }
   @inline(__always) public func accept() -> Step? { nil }
   @inline(__always) public var isDataIgnored: Bool { false }
@@ -136,10 +138,11 @@ extension SocketServer {
     return .next
   }
 
-  /// Answers with a segment that carries nothing but its header.
-  @inline(__always) func send(_ reply: Reply, counting event: SocketEvent) -> Verdict {
+  /// Answers with a segment that carries nothing but its header, or with two that are alike.
+  @inline(__always) func send(_ reply: Reply, counting event: SocketEvent, isTwice: Bool = false) -> Verdict {
     memory.reply.pointee = reply
     guard SocketPhases.writeReply(packet) else { return drop(.droppedPacket) }
+    if isTwice && packet.reflectCopy() { count(.retransmission) }
     count(event)
     return packet.reflect()
   }

@@ -45,7 +45,9 @@ extension SocketServer {
     reply.options = AgreedOptions(offered: segment.options, allowed: optionsAllowed)
     reply.timestamp = reply.options.carried(by: TimestampClock.now(offset: proof.timestampOffset))
     reply.echo = segment.options.timestamp
-    return route(send(reply, counting: .handshake))
+    let isRepeated = RecentHandshakes.note(reply.sequence)
+    if !isHandshakeReflected { return route(send(reply, counting: .handshake)) }
+    return send(reply, counting: .handshake, isTwice: isRepeated)
   }
 
   /// Options that may be agreed on: those the kernel can go on with after a hand-over.

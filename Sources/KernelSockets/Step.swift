@@ -38,7 +38,7 @@ public enum SocketEvent: UInt32, CaseIterable, Sendable {
   // Sent.
   /// A response, for the first time.
   case answer = 0
-  /// A part of one, again.
+  /// A part of one again, or the second SYN-ACK to a SYN that came before.
   case retransmission
   /// A segment of a response that takes several.
   case segment

@@ -95,12 +95,14 @@ struct Check {
     }
   }
 
-  /// With the MSS option and that size, or without any option.
-  static func synAck(segmentSize: UInt16?, acknowledging acknowledgement: UInt32) -> Check {
+  /// With the MSS option and that size, or without any option. Two of them, if the SYN has come before.
+  static func synAck(
+    segmentSize: UInt16?, acknowledging acknowledgement: UInt32, isRepeated: Bool = false
+  ) -> Check {
     reply("SYN-ACK with MSS \(segmentSize ?? 0)", [.syn, .ack]) {
       $0.segmentSize == segmentSize && $0.options.count == (segmentSize == nil ? 0 : 4)
         && $0.acknowledgement == acknowledgement && $0.payload.isEmpty
-    }.and(counts("handshakes"))
+    }.and(isRepeated ? counts("handshakes", "retransmissions") : counts("handshakes"))
   }
 
   private static func bare(_ name: String, _ flags: SegmentFlags, _ sequence: UInt32, _ acknowledgement: UInt32)

@@ -25,6 +25,18 @@ extension KernelPart {
       }
     }
 
+    @Test("a SYN that comes again is answered with two SYN-ACKs, the next client's with one")
+    func repeated() throws {
+      let bench = try Bench()
+      let (client, other) = (Client(bench), Client(bench))
+      for (sender, isRepeated) in [(client, false), (client, true), (other, false), (client, true), (other, true)] {
+        let outcome = try bench.send(
+          syn(sender), .synAck(segmentSize: 1460, acknowledging: sender.next &+ 1, isRepeated: isRepeated))
+        #expect(outcome.sent.count == (isRepeated ? 1 : 0))
+        #expect(outcome.sent.allSatisfy { $0.sequence == outcome.reply?.sequence && $0.flags == [.syn, .ack] })
+      }
+    }
+
     @Test("no segment is larger than the device's MTU has room for, whatever is offered")
     func deviceLimit() throws {
       let bench = try Bench()
@@ -54,12 +66,15 @@ extension KernelPart {
     @Test("ECN, data and urgency in a SYN are not taken up")
     func decoratedSyn() throws {
       let bench = try Bench()
-      let client = Client(bench)
-      let check = Check.synAck(segmentSize: 1460, acknowledging: client.next &+ 1)
-      try bench.send(syn(client).with { $0.flags = [.syn, .ece, .cwr] }, check)
-      try bench.send(syn(client).with { $0.payload = get("/") }, check)
-      try bench.send(syn(client).with { $0.payload = [UInt8](repeating: 1, count: 2100) }, check)
-      try bench.send(syn(client).with { $0.flags = [.syn, .urg, .psh] }, check)
+      let decorations: [(inout Packet) -> Void] = [
+        { $0.flags = [.syn, .ece, .cwr] }, { $0.payload = get("/") },
+        { $0.payload = [UInt8](repeating: 1, count: 2100) }, { $0.flags = [.syn, .urg, .psh] },
+      ]
+      for decorate in decorations {
+        let client = Client(bench)
+        try bench.send(
+          syn(client).with(decorate), .synAck(segmentSize: 1460, acknowledging: client.next &+ 1))
+      }
     }
 
     @Test("a SYN with a wrong checksum is dropped")
@@ -111,11 +126,12 @@ extension KernelPart {
       let bench = try Bench()
       let front = Endpoint.loopback(1, port: 80)
       try bench.listen(on: front, backend: Bench.server, flags: 0)
-      let packet = Packet.tcp(from: bench.newClient(), to: front, .syn, sequence: 1)
-      try bench.send(packet, .synAck(segmentSize: nil, acknowledging: 2))
       // Also while we cannot answer: the connection will be handed over.
-      bench.heartbeatAge_ns = 5_000_000_000
-      try bench.send(packet, .synAck(segmentSize: nil, acknowledging: 2))
+      for age_ns: UInt64 in [0, 5_000_000_000] {
+        bench.heartbeatAge_ns = age_ns
+        let packet = Packet.tcp(from: bench.newClient(), to: front, .syn, sequence: 1)
+        try bench.send(packet, .synAck(segmentSize: nil, acknowledging: 2))
+      }
     }
 
     @Test("while the heartbeat is old or the server drains, a SYN is the listener's")

@@ -22,14 +22,14 @@ extension KernelPart {
       try bench.listen(flags: Listener.ownAddress | Listener.checksRoute)
       try bench.send(syn(), leftForRoute)
       try bench.route(0, length: 0, by: 1)
-      try bench.send(syn(), .synAck(segmentSize: nil, acknowledging: 2))
+      try bench.send(syn(port: 50_001), .synAck(segmentSize: nil, acknowledging: 2))
       try bench.route(0xc000_0200, length: 24, by: 7)
       try bench.send(syn(), leftForRoute)
       try bench.route(Self.client, length: 32, by: 1)
-      try bench.send(syn(), .synAck(segmentSize: nil, acknowledging: 2))
+      try bench.send(syn(port: 50_002), .synAck(segmentSize: nil, acknowledging: 2))
       // By whichever it came in on, as to a link-local address.
       try bench.route(Self.client, length: 32, by: RouteKey.sameInterface)
-      try bench.send(syn(), .synAck(segmentSize: nil, acknowledging: 2))
+      try bench.send(syn(port: 50_003), .synAck(segmentSize: nil, acknowledging: 2))
       // Not always the same.
       try bench.route(Self.client, length: 32, by: 0)
       try bench.send(syn(), leftForRoute)

@@ -10,6 +10,8 @@ import Testing
     #expect(Int(connectionsMap.keySize) == MemoryLayout<FlowKey>.size)
     #expect(Int(connectionsMap.valueSize) == MemoryLayout<Connection>.size)
     #expect(Int(socketMemoryMap.valueSize) == SocketMemory.byteCount && socketMemoryMap.entries == 1)
+    #expect(recentHandshakesMap.type == MapType.perCPUArray && recentHandshakesMap.valueSize == 4)
+    #expect(recentHandshakesMap.entries == RecentHandshakes.capacity && RecentHandshakes.capacity.nonzeroBitCount == 1)
   }
 
   @Test("what lies in a CPU's memory does not overlap, and the server's part is behind it") func memory() {

@@ -7,10 +7,11 @@ extension Exchange {
       client.offers(.mss(1460))
       server.accepts(.mss(1460))
     },
-    Exchange("a SYN sent again is answered again, and either answer is good", "RFC 9293 section 3.8.1") {
+    Exchange("a SYN sent again is answered twice, and any answer is good", "RFC 6298 section 5") {
       client.offers(.mss(1460))
       server.accepts(.mss(1460))
       client.offers(.mss(1460), seq: 0)
+      server.accepts(.mss(1460))
       server.accepts(.mss(1460))
       client.requests("/small")
       server.answers("/small")
