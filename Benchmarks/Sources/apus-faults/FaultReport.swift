@@ -68,6 +68,16 @@ struct Latencies: CustomStringConvertible {
     return sorted_s[max(0, (sorted_s.count * percent + 99) / 100 - 1)] * 1000
   }
 
+  /// Between which of the values the percentile of all the requests there could have been lies, with 95 % confidence:
+  /// how many values lie above it is binomially distributed.
+  func percentileBounds_ms(_ percent: Int) -> ClosedRange<Double> {
+    guard !sorted_s.isEmpty else { return 0...0 }
+    let (count, share) = (Double(sorted_s.count), Double(percent) / 100)
+    let spread = 1.96 * (count * share * (1 - share)).squareRoot()
+    func value_ms(_ rank: Double) -> Double { sorted_s[min(max(Int(rank), 1), sorted_s.count) - 1] * 1000 }
+    return value_ms((count * share - spread).rounded(.down))...value_ms((count * share + spread).rounded(.up))
+  }
+
   var longest_s: Double { sorted_s.last ?? 0 }
 
   var description: String {

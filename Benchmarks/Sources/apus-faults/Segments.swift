@@ -64,19 +64,26 @@ struct Segments {
     let after = try server.status()
     let peer = try load.run(network, port: Self.nginxPort)
     let ratio = apus.latencies.percentile_ms(99) / peer.latencies.percentile_ms(99)
+    // At 1 % every hundredth request is lost and waits for a time-out: the 99th percentile stands at the edge of a
+    // cliff, and on which side is chance.
+    let (bounds, peerBounds) = (apus.latencies.percentileBounds_ms(99), peer.latencies.percentileBounds_ms(99))
+    let ratioLeast = bounds.lowerBound / peerBounds.upperBound
     var measured = "\(apus.right) of \(requests) right, \(apus.wrong) wrong; "
     measured += "\(percentage(after.hits - before.hits, of: requests)) hits; "
-    measured += "\(apus.latencies); nginx \(peer.latencies); p99 ratio \(format(ratio, decimals: 2))"
+    measured += "\(apus.latencies); nginx \(peer.latencies); p99 ratio \(format(ratio, decimals: 2)), "
+    measured += "by chance \(format(ratioLeast, decimals: 2)) to "
+    measured += format(bounds.upperBound / peerBounds.lowerBound, decimals: 2)
     if !apus.failures.isEmpty { measured += "; \(apus.failureText)" }
     if !peer.failures.isEmpty { measured += "; nginx: \(peer.failureText)" }
     let failed = apus.failures.values.reduce(0, +)
     // A thousand requests say nothing of the slowest hundredth.
-    let isFast = ratio <= Self.ratioMax || context.isSample
+    let isFast = ratioLeast <= Self.ratioMax || context.isSample
     let isAnswered = apus.right == requests && apus.latencies.longest_s <= Self.patience_s && isFast
     context.add(
       title,
       promise: percent == 20
-        ? "none wrong, none given up that nginx's clients did not" : "all within 30 s, p99 at most 1.3 x nginx's",
+        ? "none wrong, none given up that nginx's clients did not"
+        : "all within 30 s, p99 at most 1.3 x nginx's but for chance",
       measured: measured,
       kept: apus.wrong == 0 && (percent == 20 ? failed <= peer.failures.values.reduce(0, +) : isAnswered))
   }
