@@ -157,7 +157,7 @@ extension VersionSample {
   /// For how long its version had been replaced.
   func age_s(_ site: VersionedSite, at time_s: Double) -> Double? {
     guard case .version(let version) = outcome else { return nil }
-    return site.age_s(of: version, file: file, at: time_s)
+    return site.age_s(of: version, entry: entry, at: time_s)
   }
 }
 

@@ -88,9 +88,11 @@ final class FaultClient {
   }
 
   /// Sends a GET of HTTP/1.1 and reads its answer, whose body must have a Content-Length.
-  func get(_ target: String, host: String = "apus.test", closes: Bool = false) throws(ClientFailure) -> Answer {
-    let request = Array(
-      "GET \(target) HTTP/1.1\r\nHost: \(host)\r\n\(closes ? "Connection: close\r\n" : "")\r\n".utf8)
+  func get(
+    _ target: String, host: String = "apus.test", closes: Bool = false, acceptEncoding: String? = nil
+  ) throws(ClientFailure) -> Answer {
+    let fields = (closes ? "Connection: close\r\n" : "") + (acceptEncoding.map { "Accept-Encoding: \($0)\r\n" } ?? "")
+    let request = Array("GET \(target) HTTP/1.1\r\nHost: \(host)\r\n\(fields)\r\n".utf8)
     let sent = request.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     guard sent == request.count else { throw failure(sent) }
     end = 0

@@ -13,26 +13,32 @@ enum Replacement: String, CaseIterable {
 
 /// Files that say on each of their lines which version of which file they are, with the times at which they were
 /// replaced. One thread replaces; the history is to be read afterwards.
+///
+/// A side-car, `.gz` beside its file, is an entry of its own: that of file f is f + the number of files. What is in it
+/// says as much on each line; no server looks whether it is gzip.
 final class VersionedSite {
   let directory: ScratchDirectory
   let targets: [String]
+  let hasSideCars: Bool
   private let replacement: Replacement
-  /// For each file, when each of its versions was there as a whole (CLOCK_MONOTONIC). The last is the current one.
+  /// For each entry, when each of its versions was there as a whole (CLOCK_MONOTONIC). The last is the current one.
   private(set) var completed_s: [[Double]]
 
   private static let lines = 60
 
-  init(files: Int, _ replacement: Replacement) throws {
+  init(files: Int, _ replacement: Replacement, hasSideCars: Bool = false) throws {
+    precondition(!hasSideCars || replacement == .rename)
     self.replacement = replacement
+    self.hasSideCars = hasSideCars
     directory = try ScratchDirectory("versions")
     targets = (0..<files).map { replacement == .symlink ? "/link-\($0)/page.txt" : "/file-\($0).txt" }
-    completed_s = Array(repeating: [], count: files)
+    completed_s = Array(repeating: [], count: hasSideCars ? files * 2 : files)
     for file in 0..<files { try replace(file) }
   }
 
   /// 16 bytes a line.
-  private static func body(file: Int, version: Int) -> [UInt8] {
-    let line = String(format: "v%07d f%05d\n", version, file)
+  private static func body(file: Int, version: Int, isCoded: Bool = false) -> [UInt8] {
+    let line = (isCoded ? "z" : "v") + String(format: "%07d f%05d\n", version, file)
     return Array(String(repeating: line, count: lines).utf8)
   }
 
@@ -41,7 +47,15 @@ final class VersionedSite {
     let body = Self.body(file: file, version: version)
     let name = String(targets[file].dropFirst())
     switch replacement {
-    case .rename: try directory.replace(name, with: body)
+    case .rename:
+      try directory.replace(name, with: body)
+      if hasSideCars {
+        completed_s[file].append(monotonicSeconds())
+        // After its file: a side-car that is older than that is none.
+        try directory.replace(name + ".gz", with: Self.body(file: file, version: version, isCoded: true))
+        completed_s[file + targets.count].append(monotonicSeconds())
+        return
+      }
     case .symlink:
       try directory.write(body, to: "releases/\(file)-\(version)/page.txt")
       let link = directory.path(of: "link-\(file)")
@@ -69,17 +83,18 @@ final class VersionedSite {
     }
   }
 
-  /// The version a body is, or nil if it is not the whole of one.
-  static func version(of body: ArraySlice<UInt8>, file: Int) -> Int? {
-    guard body.count == lines * 16,
+  /// The version a body is, and whether that of the side-car; nil if it is not the whole of one.
+  static func version(of body: ArraySlice<UInt8>, file: Int) -> (version: Int, isCoded: Bool)? {
+    guard body.count == lines * 16, let first = body.first,
       let version = Int(String(decoding: body[body.startIndex + 1..<body.startIndex + 8], as: UTF8.self))
     else { return nil }
-    return body.elementsEqual(Self.body(file: file, version: version)) ? version : nil
+    let isCoded = first == UInt8(ascii: "z")
+    return body.elementsEqual(Self.body(file: file, version: version, isCoded: isCoded)) ? (version, isCoded) : nil
   }
 
   /// For how long a version had been replaced at a time; not positive if it was current, nil if it was yet to come.
-  func age_s(of version: Int, file: Int, at time_s: Double) -> Double? {
-    let history = completed_s[file]
+  func age_s(of version: Int, entry: Int, at time_s: Double) -> Double? {
+    let history = completed_s[entry]
     if version >= history.count { return nil }
     return version + 1 < history.count ? time_s - history[version + 1] : 0
   }
@@ -87,7 +102,8 @@ final class VersionedSite {
 
 /// One request for a file of a ``VersionedSite``.
 struct VersionSample {
-  var file: Int
+  /// The entry that was answered with; where none was, that of the file.
+  var entry: Int
   var sent_s: Double
   var received_s: Double
   var outcome: Outcome
@@ -108,6 +124,7 @@ final class VersionLoad {
   private let crew: Crew<[VersionSample]>
 
   /// - Parameters:
+  ///   - negotiates: every other request accepts gzip.
   ///   - requestsPerConnection: a connection that was handed over is the server's behind for good, so new ones are
   ///     needed to see the kernel part again.
   ///   - timeout_s: how long a client waits.
@@ -115,8 +132,8 @@ final class VersionLoad {
   ///   - sources: addresses of the client, each thread its own; none: all have the same. A port used again while the
   ///     server's socket is in TIME-WAIT is left to the kernel, so a fast load needs many.
   init(
-    _ network: TestNetwork, port: UInt16 = 80, targets: [String], threads: Int = 8, requestsPerConnection: Int = 10,
-    timeout_s: Double = 10, pause_s: Double = 0, sources: [String] = []
+    _ network: TestNetwork, port: UInt16 = 80, targets: [String], negotiates: Bool = false, threads: Int = 8,
+    requestsPerConnection: Int = 10, timeout_s: Double = 10, pause_s: Double = 0, sources: [String] = []
   ) throws {
     let address = network.serverAddress
     crew = try Crew(threads, in: network.client) { [stop] thread in
@@ -128,7 +145,7 @@ final class VersionLoad {
         file = (file + 7) % targets.count
         if onConnection == requestsPerConnection { client = nil }
         let sent_s = monotonicSeconds()
-        var sample = VersionSample(file: file, sent_s: sent_s, received_s: 0, outcome: .torn)
+        var sample = VersionSample(entry: file, sent_s: sent_s, received_s: 0, outcome: .torn)
         do throws(ClientFailure) {
           if client == nil {
             client = try FaultClient(
@@ -137,12 +154,15 @@ final class VersionLoad {
             onConnection = 0
           }
           onConnection += 1
-          let answer = try client!.get(targets[file], closes: onConnection == requestsPerConnection)
+          let answer = try client!.get(
+            targets[file], closes: onConnection == requestsPerConnection,
+            acceptEncoding: negotiates && onConnection % 2 == 0 ? "gzip" : nil)
           sample.isFromKernelPart = answer.isFromKernelPart
           if answer.status != 200 {
             sample.outcome = .status(answer.status)
-          } else if let version = VersionedSite.version(of: answer.body, file: file) {
-            sample.outcome = .version(version)
+          } else if let found = VersionedSite.version(of: answer.body, file: file) {
+            sample.outcome = .version(found.version)
+            if found.isCoded { sample.entry += targets.count }
           }
         } catch {
           sample.outcome = .failed(error)
@@ -185,15 +205,15 @@ struct VersionTally {
       switch sample.outcome {
       case .version(let version):
         answers += 1
-        guard let age_s = site.age_s(of: version, file: sample.file, at: sample.sent_s) else {
+        guard let age_s = site.age_s(of: version, entry: sample.entry, at: sample.sent_s) else {
           impossible += 1
           continue
         }
         oldest_s = max(oldest_s, age_s)
         if age_s > 1 { stale += 1 }
         if sample.isFromKernelPart {
-          let first_s = firstHit_s[sample.file][version] ?? .infinity
-          firstHit_s[sample.file][version] = min(first_s, sample.received_s)
+          let first_s = firstHit_s[sample.entry][version] ?? .infinity
+          firstHit_s[sample.entry][version] = min(first_s, sample.received_s)
         }
       case .torn:
         answers += 1
