@@ -36,10 +36,7 @@ extension Connection {
   @inline(__always) public mutating func arrive(_ segment: Segment) -> Arrival {
     let flags = segment.flags
     if flags.has(TCPFlags.rst) { return arriveReset(segment) }
-    if flags.has(TCPFlags.syn) {
-      let isOver = state == ConnectionState.closing && peerClosed != 0
-      return isOver && segment.sequence > receiveNext && flags.isOnly(TCPFlags.syn) ? .reopen : .challenge
-    }
+    if flags.has(TCPFlags.syn) { return isOver && isNewer(segment) ? .reopen : .challenge }
     if !flags.has(TCPFlags.ack) { return .outOfOrder }
     if options.hasTimestamps {
       if !segment.options.hasTimestamps { return .untimely }
@@ -63,6 +60,22 @@ extension Connection {
     if state == ConnectionState.closing { return arriveClosing(segment) }
     return segment.payloadLength != 0 ? .request : .finish
   }
+
+  /// Both sides have closed; what is left is TIME-WAIT.
+  @inline(__always) private var isOver: Bool { state == ConnectionState.closing && peerClosed != 0 }
+
+  /// Whether a SYN on the four-tuple of a connection that is over opens a new one: by its number (RFC 9293 section
+  /// 3.6.1), or by its timestamp (RFC 6191 section 2), for numbers go round in less than five minutes.
+  @inline(__always) private func isNewer(_ segment: Segment) -> Bool {
+    if !segment.flags.isOnly(TCPFlags.syn) { return false }
+    if segment.sequence > receiveNext { return true }
+    return options.hasTimestamps && segment.options.hasTimestamps
+      && SequenceNumber(segment.options.timestamp) > SequenceNumber(peerTimestamp)
+  }
+
+  /// The connection has been over for longer than 2 MSL, as the kernel counts them (TCP_TIMEWAIT_LEN): an entry stays
+  /// until its place is needed, but nothing is left to wait for.
+  @inline(__always) func isForgettable(at now_s: UInt32) -> Bool { isOver && now_s &- endedSecond > 60 }
 
   /// A bare acknowledgement of all that was sent.
   @inline(__always) private mutating func arriveAcknowledgement() -> Arrival {

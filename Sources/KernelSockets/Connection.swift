@@ -29,7 +29,7 @@ public enum ConnectionState {
   public static var handedOver: UInt8 { 4 }
 }
 
-/// What the kernel part remembers of a connection. 60 bytes.
+/// What the kernel part remembers of a connection. 64 bytes.
 public struct Connection: BitwiseCopyable {
   /// RCV.NXT (RFC 9293 section 3.3.1): the next sequence number expected from the client.
   public var receiveNext = SequenceNumber(0)
@@ -71,6 +71,8 @@ public struct Connection: BitwiseCopyable {
   public var duplicates: UInt8 = 0
   public var recovery = Recovery.none
   public var reserved: UInt8 = 0
+  /// When the client's FIN, or something of it again, was acknowledged last: CLOCK_MONOTONIC_COARSE, in seconds.
+  public var endedSecond: UInt32 = 0
 
   @inline(__always) public init() {}
 

@@ -4,7 +4,7 @@ import BPFKernel
 // flags, as numbers; tests hold them against the layouts of the Swift types.
 
 /// `FlowKey` to `Connection`, least recently used ones forgotten first. A loader may choose another number of entries.
-@section("maps") public nonisolated(unsafe) var connectionsMap: MapDefinition = (9, 36, 60, 131_072, 0)
+@section("maps") public nonisolated(unsafe) var connectionsMap: MapDefinition = (9, 36, 64, 131_072, 0)
 /// This CPU's `SocketMemory`.
 @section("maps") public nonisolated(unsafe) var socketMemoryMap: MapDefinition = (6, 4, 4096, 1, 0)
 

@@ -10,6 +10,9 @@ extension SocketServer {
     guard loadPayload(), isChecksumRight() else { return .done(drop(.droppedChecksum)) }
     connection = stored.pointee
     var arrival = memory.connection.pointee.arrive(segment)
+    if arrival == .challenge && segment.flags.isOnly(TCPFlags.syn) && connection.isForgettable(at: now_s) {
+      arrival = .reopen
+    }
     if arrival == .request && isDataIgnored {
       memory.connection.pointee.receiveNext = segment.end
       arrival = .acknowledge
@@ -22,6 +25,7 @@ extension SocketServer {
     case .finish: return .finish
     case .repeatedFinish: return .done(send(lastFinish, counting: .finish))
     case .acknowledge:
+      memory.connection.pointee.endedSecond = now_s
       stored.pointee = connection
       return .done(send(acknowledgement, counting: .acknowledgement))
     case .challenge: return .done(send(acknowledgement, counting: .challenge))
@@ -73,6 +77,7 @@ extension SocketServer {
     let reply = connection.reply(
       sequence: connection.sendNext, acknowledgement: segment.end, flags: TCPFlags.fin | TCPFlags.ack)
     memory.connection.pointee.finish(segment)
+    memory.connection.pointee.endedSecond = now_s
     guard keep(stored) else { return drop(.droppedFull) }
     return send(reply, counting: .finish)
   }
@@ -97,6 +102,8 @@ extension SocketServer {
         sequence: segment.acknowledgement, acknowledgement: segment.end, flags: TCPFlags.rst | TCPFlags.ack),
       counting: .reset)
   }
+
+  @inline(__always) private var now_s: UInt32 { UInt32(truncatingIfNeeded: Clock.coarse_ns / 1_000_000_000) }
 
   /// Stores what the connection has become.
   @inline(__always) func keep(_ stored: Stored?) -> Bool {

@@ -15,7 +15,7 @@ final class Bench {
   private static let firstSecond: UInt64 = 1_800_000_000
 
   private let simulated = SimulatedMachine()
-  private let machines: [any Machine]
+  let machines: [any Machine]
   /// What the control block holds but for the clocks.
   var control = Control()
   var second = Bench.firstSecond
@@ -221,6 +221,7 @@ final class Bench {
     if !leavesAccessEvents { outcome.accessEvents = try machine.takeAccessEvents().map { LoggedRequest($0) } }
     if var connection = try machine.connection(flow) {
       connection.responseSecond = 0
+      connection.endedSecond = 0
       outcome.connection = withUnsafeBytes(of: connection) { Array($0) }
     }
     if ignoresMissEvents {

@@ -58,7 +58,7 @@ extension KernelPart {
       #expect(MemoryLayout<HostKey>.stride == 64 && MemoryLayout<FlowKey>.stride == 36)
       #expect(MemoryLayout<FlowKey>.size == Int(SocketTuple.byteCountIPv6), "a flow is a struct bpf_sock_tuple of IPv6")
       for size in [20, 36] { #expect(size <= MemoryLayout<HostKey>.size, "keys are made in the place of the Host") }
-      #expect(MemoryLayout<Connection>.stride == 60 && MemoryLayout<ObjectRecord>.stride == 40)
+      #expect(MemoryLayout<Connection>.stride == 64 && MemoryLayout<ObjectRecord>.stride == 40)
       #expect(ObjectRecord.byteCount == 40 && ObjectRecord.pathOffset == ObjectRecord.byteCount)
       #expect(MemoryLayout<StoredRepresentation>.size == StoredRepresentation.byteCount)
       #expect(MemoryLayout<AcceptEncodingEntry>.size == AcceptEncodingEntry.byteCount)

@@ -6,7 +6,9 @@ import TestSupport
 struct Freshness {
   private let context: FaultContext
   private static let replacementsPerSecond = 20.0
-  private static let sources = (10..<18).map { "10.77.0.\($0)" }
+  /// So many that none of them uses a port again as long as the server's socket for it may be in TIME-WAIT: the kernel
+  /// answers there, and its socket ends in TIME-WAIT again.
+  private static let sources = (10..<74).map { "10.77.0.\($0)" }
   private static let backendPort: UInt16 = 8081
 
   init(_ context: FaultContext) { self.context = context }
@@ -75,14 +77,16 @@ struct Freshness {
   private func serve(_ one: Case, _ site: VersionedSite, _ network: TestNetwork) throws -> ApusProcess {
     let root = site.directory.path
     let lines = one.hasSideCars ? "gzip_static on;" : ""
+    // A file and its side-car of a kilobyte each, with the heads of all their answers, take a block of 8 KB.
+    let size = ["--cache-size", "128MB"]
     switch one.server {
-    case .builtIn: return try context.serve(network, root: root)
+    case .builtIn: return try context.serve(network, root: root, arguments: size)
     case .behind:
       let nginx = try NginxServer(in: network, port: Self.backendPort, root: root, serverLines: lines)
-      return try context.serve(network, root: root, backendPort: nginx.port)
+      return try context.serve(network, root: root, backendPort: nginx.port, arguments: size)
     case .attached:
       _ = try NginxServer(in: network, port: 80, root: root, serverLines: lines)
-      return try ApusProcess(in: network, attachedTo: 80, arguments: ["--root", root], binary: context.apus)
+      return try ApusProcess(in: network, attachedTo: 80, arguments: ["--root", root] + size, binary: context.apus)
     }
   }
 

@@ -129,8 +129,7 @@ final class VersionLoad {
   ///     needed to see the kernel part again.
   ///   - timeout_s: how long a client waits.
   ///   - pause_s: between two requests of a thread.
-  ///   - sources: addresses of the client, each thread its own; none: all have the same. A port used again while the
-  ///     server's socket is in TIME-WAIT is left to the kernel, so a fast load needs many.
+  ///   - sources: addresses of the client, taken in turn; none: the device's first.
   init(
     _ network: TestNetwork, port: UInt16 = 80, targets: [String], negotiates: Bool = false, threads: Int = 8,
     requestsPerConnection: Int = 10, timeout_s: Double = 10, pause_s: Double = 0, sources: [String] = []
@@ -141,6 +140,7 @@ final class VersionLoad {
       var client: FaultClient?
       var onConnection = 0
       var file = thread * 31
+      var connections = thread
       while !stop.isSet {
         file = (file + 7) % targets.count
         if onConnection == requestsPerConnection { client = nil }
@@ -149,8 +149,9 @@ final class VersionLoad {
         do throws(ClientFailure) {
           if client == nil {
             client = try FaultClient(
-              from: sources.isEmpty ? nil : sources[thread % sources.count], to: address, port: port,
+              from: sources.isEmpty ? nil : sources[connections % sources.count], to: address, port: port,
               timeout_s: timeout_s)
+            connections += threads
             onConnection = 0
           }
           onConnection += 1
