@@ -78,7 +78,7 @@ struct Freshness {
     let root = site.directory.path
     let lines = one.hasSideCars ? "gzip_static on;" : ""
     // A file and its side-car of a kilobyte each, with the heads of all their answers, take a block of 8 KB.
-    let size = ["--cache-size", "128MB"]
+    let size = ["--cache-size", "128M"]
     switch one.server {
     case .builtIn: return try context.serve(network, root: root, arguments: size)
     case .behind:
