@@ -92,13 +92,16 @@ let package = Package(
     .testTarget(name: "BPFTests", dependencies: ["BPF", "BPFTestProgramObject"]),
     .target(name: "KernelTestSupport", path: "Tests/KernelTestSupport"),
     .testTarget(name: "WireTests", dependencies: ["KernelTestSupport", "Wire"]),
-    .testTarget(name: "HTTPHeadTests", dependencies: ["Contract", "HTTPHead", "KernelTestSupport"]),
+    .target(
+      name: "HeadReference", dependencies: ["Contract", "HTTPHead", "KernelTestSupport"], path: "Tests/HeadReference",
+      resources: [.copy("Corpus.txt")]),
+    .testTarget(name: "HTTPHeadTests", dependencies: ["Contract", "HTTPHead", "HeadReference", "KernelTestSupport"]),
     .testTarget(name: "KernelSocketsTests", dependencies: ["BPFKernel", "KernelSockets", "KernelTestSupport", "Wire"]),
     .testTarget(
       name: "KernelServerTests",
       dependencies: [
-        "BPF", "BPFKernel", "Conformance", "Contract", "HTTPHead", "KernelServer", "KernelServerObject",
-        "KernelSockets", "KernelSocketsHost", "KernelTestSupport", "Wire",
+        "BPF", "BPFKernel", "Conformance", "Contract", "HTTPHead", "HeadReference", "KernelServer",
+        "KernelServerObject", "KernelSockets", "KernelSocketsHost", "KernelTestSupport", "Wire",
       ]),
     .executableTarget(
       name: "apus",

@@ -1,67 +1,71 @@
 import Contract
+import HeadReference
 import KernelTestSupport
 import Testing
 
 /// The fast parser against the slow one, on heads that are nearly right.
 @Suite struct DifferentialTests {
-  /// What the fast parser may refuse although the head is right: it says why, and the server behind answers.
-  static let allowed: Set<HandoverReason> = [
-    .headMalformed, .headTooLong, .target, .hostUnknown, .connectionField, .field, .conditional, .acceptEncoding,
-  ]
-
   @Test("no mutated head is understood that the reference refuses, and none differently", arguments: 0..<4)
   func mutatedHeads(part: Int) {
     let memory = GuardedHead()
     var mutator = HeadMutator(seed: 2026 + UInt64(part))
-    var accepted = 0
-    var refused: [HandoverReason: Int] = [:]
-    var disagreements: [String] = []
-    var ordered = 0
-    var named = 0
-    var unmodified = 0
-    func tally(_ meaning: FieldMeaning) {
-      if let order = meaning.codings, order != .identityOnly { ordered += 1 }
-      if meaning.namesTag.contains(true) { named += 1 }
-      if meaning.isUnmodified == true { unmodified += 1 }
-    }
+    var tally = Tally()
     for round in 0..<50_000 {
       let head = mutator.next()
-      let seed = UInt64(round)
-      let fast = memory.parse(head, seed: seed, garbage: round % 64 == 0 ? .random : .previous)
-      let reference = try? ReferenceParser.parse(head)
-      switch (fast, reference) {
-      case (.accepted(let understood), let reference):
-        accepted += 1
-        var hash = PathHash(seed: memory.buffer.pathHash, site: 3)
-        let isHashed =
-          hash.finish(length: memory.buffer.pathLength) == ReferenceHash.hash(understood.path, seed: seed, site: 3)
-        if understood != reference?.head || !isHashed { disagreements.append("\(fast): \(Self.text(head))") }
-        let meaning = memory.meaning()
-        if let reference, !meaning.agrees(with: reference.meaning) {
-          disagreements.append("\(meaning), not \(reference.meaning): \(Self.text(head))")
-        }
-        tally(meaning)
-      case (.refused(let reason), .some):
-        refused[reason, default: 0] += 1
-        if !Self.allowed.contains(reason) { disagreements.append("\(reason): \(Self.text(head))") }
-      case (.refused, nil): break
-      }
+      tally.add(
+        HeadComparison(of: head, in: memory, seed: UInt64(round), garbage: round % 64 == 0 ? .random : .previous),
+        of: head)
     }
-    #expect(disagreements.isEmpty, "\(disagreements.count), first: \(disagreements.prefix(3).joined(separator: "\n"))")
+    tally.expectAgreement()
     // Else the mutations would be too wild to try anything.
-    #expect(accepted > 5000, "only \(accepted) were accepted")
-    #expect(ordered > 1000 && named > 300 && unmodified > 300, "\(ordered), \(named), \(unmodified)")
-    #expect(refused.values.reduce(0, +) > 100, "right heads refused: \(refused)")
+    #expect(tally.accepted > 5000 && tally.refused > 100, "\(tally)")
+    #expect(tally.ordered > 1000 && tally.named > 300 && tally.unmodified > 300, "\(tally)")
   }
 
-  private static func text(_ head: [UInt8]) -> String { String(decoding: head, as: UTF8.self).debugDescription }
+  @Test(
+    "no head the fuzzer has found is understood that the reference refuses, and none differently",
+    arguments: [GuardedHead.Garbage.byte(0), .byte(0x0a), .random, .previous, .echo])
+  func corpus(garbage: GuardedHead.Garbage) throws {
+    let memory = GuardedHead()
+    var tally = Tally()
+    for (number, head) in try HeadCorpus.heads().enumerated() {
+      tally.add(HeadComparison(of: head, in: memory, seed: UInt64(number), garbage: garbage), of: head)
+    }
+    tally.expectAgreement()
+    #expect(tally.accepted > 100 && tally.refused > 60 && tally.wrong > 100, "\(tally)")
+    #expect(tally.ordered > 10 && tally.named > 5 && tally.unmodified > 0, "\(tally)")
+    #expect(tally.reasons.count == 13, "not every reason to refuse a head: \(tally.reasons)")
+  }
 }
 
-extension FieldMeaning {
-  /// Whether what is understood here is what the reference understands.
-  func agrees(with reference: FieldMeaning) -> Bool {
-    (codings == nil || codings == reference.codings)
-      && zip(namesTag, reference.namesTag).allSatisfy { $0 == nil || $0 == $1 }
-      && (isUnmodified == nil || isUnmodified == reference.isUnmodified)
+/// What became of many heads.
+private struct Tally {
+  var accepted = 0
+  /// Right, and refused.
+  var refused = 0
+  /// Refused by both.
+  var wrong = 0
+  /// Accepted, and Accept-Encoding asks for a coding; If-None-Match names one of the tags; the date is the one.
+  var ordered = 0
+  var named = 0
+  var unmodified = 0
+  var reasons: Set<HandoverReason> = []
+  private var disagreements: [String] = []
+
+  mutating func add(_ comparison: HeadComparison, of head: [UInt8]) {
+    if let disagreement = comparison.disagreement { disagreements.append("\(disagreement): \(HeadCorpus.line(head))") }
+    if case .refused(let reason) = comparison.parsed {
+      reasons.insert(reason)
+      if comparison.reference == nil { wrong += 1 } else { refused += 1 }
+    }
+    guard let meaning = comparison.meaning else { return }
+    accepted += 1
+    if let order = meaning.codings, order != .identityOnly { ordered += 1 }
+    if meaning.namesTag.contains(true) { named += 1 }
+    if meaning.isUnmodified == true { unmodified += 1 }
+  }
+
+  func expectAgreement() {
+    #expect(disagreements.isEmpty, "\(disagreements.count), first: \(disagreements.prefix(3).joined(separator: "\n"))")
   }
 }

@@ -1,5 +1,6 @@
 import Contract
 import HTTPHead
+import HeadReference
 import KernelTestSupport
 import Testing
 
@@ -18,7 +19,7 @@ import Testing
       } else {
         let expected = UnderstoodHead(path: path, host: Array("a".utf8), minorVersion: 1, isPersistent: true)
         #expect(parsed == .accepted(expected), "\(length)")
-        #expect(finishedHash(memory.buffer) == ReferenceHash.hash(path, seed: 42, site: 7), "\(length)")
+        #expect(memory.finishedHash(site: 7) == ReferenceHash.hash(path, seed: 42, site: 7), "\(length)")
       }
     }
   }
@@ -114,27 +115,4 @@ import Testing
   }
 
   private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
-
-  private func finishedHash(_ buffer: HeadBuffer) -> UInt64 {
-    var hash = PathHash(seed: buffer.pathHash, site: 7)
-    return hash.finish(length: buffer.pathLength)
-  }
-}
-
-/// `PathHash` from its description: words of eight bytes, little-endian, the last one filled up with zeros.
-enum ReferenceHash {
-  static func hash(_ path: [UInt8], seed: UInt64, site: UInt16) -> UInt64 {
-    var value = seed
-    func add(_ word: UInt64) {
-      value = (value ^ word) &* 0xff51_afd7_ed55_8ccd
-      value ^= value >> 32
-    }
-    for start in stride(from: 0, to: path.count, by: 8) {
-      var word: UInt64 = 0
-      for (index, byte) in path[start..<min(start + 8, path.count)].enumerated() { word |= UInt64(byte) << (8 * index) }
-      add(word)
-    }
-    add(UInt64(path.count) | UInt64(site) << 32)
-    return value
-  }
 }

@@ -1,5 +1,6 @@
 import Contract
 import HTTPHead
+import HeadReference
 import KernelTestSupport
 import Testing
 

@@ -29,6 +29,9 @@ public struct HeadMutator {
     "\r\n ",
   ].map { Array($0.utf8) }
 
+  /// What is put into heads: field lines with their ends, and pieces of all kinds.
+  public static var words: [[UInt8]] { lines.map { $0 + [0x0d, 0x0a] } + pieces }
+
   public mutating func next() -> [UInt8] {
     var head = random.element(of: BrowserHeads.all)
     for _ in 0..<random.below(4) { mutate(&head) }

@@ -4,6 +4,9 @@ import Contract
 enum ReferenceMeaning {
   static func meaning(_ fields: [String: [String]]) -> FieldMeaning {
     var meaning = FieldMeaning(codings: codings(fields["accept-encoding"] ?? []))
+    meaning.hasAcceptEncoding = fields["accept-encoding"] != nil
+    meaning.hasIfNoneMatch = fields["if-none-match"] != nil
+    meaning.hasIfModifiedSince = fields["if-modified-since"] != nil
     if let lists = fields["if-none-match"] {
       meaning.namesTag = FieldMeaning.tags.map { tag in lists.contains { names($0, tag) } }
     }
@@ -28,14 +31,19 @@ enum ReferenceMeaning {
 
   // MARK: Section 12.5.3
 
-  private static func codings(_ values: [String]) -> CodingOrder {
+  /// `nil`: a weight is none.
+  private static func codings(_ values: [String]) -> CodingOrder? {
     guard values.count == 1 else { return .identityOnly }
     var weights: [String: Int] = [:]
     for member in values[0].split(separator: ",") {
       let parts = member.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" }.lowercased() }
       guard let name = parts.first else { continue }
-      let weight = parts.dropFirst().first { $0.hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
-      weights[name] = Int((weight * 1000).rounded())
+      var weight = 1000
+      if let parameter = parts.dropFirst().first(where: { $0.hasPrefix("q=") }) {
+        guard let value = thousandths(parameter.dropFirst(2)) else { return nil }
+        weight = value
+      }
+      weights[name] = weight
     }
     if let old = weights["x-gzip"] { weights["gzip"] = old }
     let wanted = ["br", "zstd", "gzip"].enumerated().map {
@@ -45,5 +53,18 @@ enum ReferenceMeaning {
     .sorted { ($1.weight, $0.number) < ($0.weight, $1.number) }
     return CodingOrder(
       rawValue: wanted.enumerated().reduce(0) { $0 | UInt16($1.element.number) << UInt16(2 * $1.offset) })
+  }
+
+  /// A qvalue (section 12.4.2): 0 or 1, and perhaps a dot and up to three digits, zeros only after a 1.
+  private static func thousandths(_ text: Substring) -> Int? {
+    let digits = Array(text.utf8)
+    guard let first = digits.first, first == 0x30 || first == 0x31, digits.count <= 5 else { return nil }
+    guard digits.count == 1 || digits[1] == 0x2e else { return nil }
+    var thousandths = first == 0x31 ? 1000 : 0
+    for (digit, worth) in zip(digits.dropFirst(2), [100, 10, 1]) {
+      guard (0x30...0x39).contains(digit) else { return nil }
+      thousandths += Int(digit - 0x30) * worth
+    }
+    return thousandths <= 1000 ? thousandths : nil
   }
 }

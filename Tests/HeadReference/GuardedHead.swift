@@ -5,13 +5,13 @@ import KernelTestSupport
 
 /// A head buffer that ends where its page ends, with pages nobody may touch on both sides: a parser that reads a byte
 /// too many kills the tests.
-final class GuardedHead {
+public final class GuardedHead {
   private let mapping: UnsafeMutableRawPointer
   private let byteCount: Int
-  let buffer: HeadBuffer
+  public let buffer: HeadBuffer
   private var random = SplitMix64(seed: 0xbad)
 
-  init() {
+  public init() {
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     let inside = (HeadBuffer.byteCount + page - 1) / page * page
     byteCount = inside + 2 * page
@@ -28,7 +28,7 @@ final class GuardedHead {
 
   /// Fills the whole buffer with garbage, the places of the results too, and puts the head at its front. Only the
   /// zero the parser starts from stays what it is (`HeadBuffer.zero`).
-  func load(_ head: [UInt8], garbage: Garbage) {
+  public func load(_ head: [UInt8], garbage: Garbage) {
     precondition(head.count <= Limits.headBytesMax)
     let all = UnsafeMutableRawBufferPointer(start: buffer.base, count: HeadBuffer.byteCount)
     switch garbage {
@@ -38,21 +38,25 @@ final class GuardedHead {
         all.storeBytes(of: random.next(), toByteOffset: index, as: UInt64.self)
       }
     case .previous: break
+    case .echo:
+      for index in all.indices where !head.isEmpty { all[index] = head[index % head.count] }
     }
     all.storeBytes(of: 0, toByteOffset: 2258, as: UInt16.self)
     head.withUnsafeBytes { all.copyMemory(from: $0) }
     buffer.length = head.count
   }
 
-  enum Garbage {
+  public enum Garbage: Sendable {
     case byte(UInt8)
     case random
     /// What the head before has left.
     case previous
+    /// The head over and over: what somebody leaves who sends the longest head he can and then the short one.
+    case echo
   }
 
   /// What the parser makes of a head. A head longer than the buffer never reaches it.
-  func parse(_ head: [UInt8], seed: UInt64 = 0, garbage: Garbage = .random) -> ParsedHead {
+  public func parse(_ head: [UInt8], seed: UInt64 = 0, garbage: Garbage = .random) -> ParsedHead {
     guard head.count <= Limits.headBytesMax else { return .refused(.headTooLong) }
     guard head.count >= HeadBuffer.lengthMin else { return .refused(.headIncomplete) }
     load(head, garbage: garbage)
@@ -66,9 +70,12 @@ final class GuardedHead {
   }
 
   /// What the fields of the head that was just accepted say; the codings first, which leaves its traces in the buffer.
-  func meaning() -> FieldMeaning {
+  public func meaning() -> FieldMeaning {
     let isRead = buffer.readCodings()
     var meaning = FieldMeaning(codings: isRead ? buffer.codingOrder : nil)
+    meaning.hasAcceptEncoding = buffer.hasAcceptEncoding
+    meaning.hasIfNoneMatch = buffer.hasIfNoneMatch
+    meaning.hasIfModifiedSince = buffer.hasIfModifiedSince
     for (index, tag) in FieldMeaning.tags.enumerated() where buffer.hasIfNoneMatch {
       let match = Self.padded(tag) { buffer.ifNoneMatch(names: $0, length: tag.utf8.count) }
       meaning.namesTag[index] = match == Match.unclear ? nil : match == Match.yes
@@ -85,37 +92,60 @@ final class GuardedHead {
 }
 
 /// What both parsers say of a head they accept.
-struct UnderstoodHead: Equatable {
-  var path: [UInt8]
-  var host: [UInt8]?
-  var minorVersion: Int
-  var isPersistent: Bool
-  var isHead = false
+public struct UnderstoodHead: Equatable, Sendable {
+  public var path: [UInt8]
+  public var host: [UInt8]?
+  public var minorVersion: Int
+  public var isPersistent: Bool
+  public var isHead: Bool
+
+  public init(path: [UInt8], host: [UInt8]?, minorVersion: Int, isPersistent: Bool, isHead: Bool = false) {
+    self.path = path
+    self.host = host
+    self.minorVersion = minorVersion
+    self.isPersistent = isPersistent
+    self.isHead = isHead
+  }
 }
 
 /// What the fields say whose values are read only where they matter. `nil`: not understood, or not there.
-struct FieldMeaning: Equatable {
-  static let tags = ["\"1\"", "\"5c1-0123456789abcdef\"", "\"a, b\"", "\"" + String(repeating: "t", count: 62) + "\""]
-  static let date = "Sun, 06 Nov 1994 08:49:37 GMT"
+public struct FieldMeaning: Equatable, Sendable {
+  public static let tags = [
+    "\"1\"", "\"5c1-0123456789abcdef\"", "\"a, b\"", "\"" + String(repeating: "t", count: 62) + "\"",
+  ]
+  public static let date = "Sun, 06 Nov 1994 08:49:37 GMT"
 
-  var codings: CodingOrder?
+  public var codings: CodingOrder?
   /// For each of `tags`, whether If-None-Match names it.
-  var namesTag = [Bool?](repeating: nil, count: tags.count)
+  public var namesTag = [Bool?](repeating: nil, count: tags.count)
   /// Whether If-Modified-Since is `date`.
-  var isUnmodified: Bool?
+  public var isUnmodified: Bool?
+  /// Which of these fields there are at all.
+  public var hasAcceptEncoding = false
+  public var hasIfNoneMatch = false
+  public var hasIfModifiedSince = false
+
+  /// Whether what is understood here is what the reference understands.
+  func agrees(with reference: FieldMeaning) -> Bool {
+    (codings == nil || codings == reference.codings)
+      && zip(namesTag, reference.namesTag).allSatisfy { $0 == nil || $0 == $1 }
+      && (isUnmodified == nil || isUnmodified == reference.isUnmodified)
+      && hasAcceptEncoding == reference.hasAcceptEncoding && hasIfNoneMatch == reference.hasIfNoneMatch
+      && hasIfModifiedSince == reference.hasIfModifiedSince
+  }
 }
 
-enum ParsedHead: Equatable, CustomStringConvertible {
+public enum ParsedHead: Equatable, Sendable, CustomStringConvertible {
   case accepted(UnderstoodHead)
   case refused(HandoverReason)
 
-  var description: String {
+  public var description: String {
     switch self {
     case .accepted(let head):
       let host = head.host.map { String(decoding: $0, as: UTF8.self) } ?? "none"
       let connection = head.isPersistent ? "persists" : "closes"
-      return
-        "\(head.isHead ? "HEAD " : "")1.\(head.minorVersion) \(String(decoding: head.path, as: UTF8.self)) host \(host), \(connection)"
+      let start = "\(head.isHead ? "HEAD " : "")1.\(head.minorVersion)"
+      return "\(start) \(String(decoding: head.path, as: UTF8.self)) host \(host), \(connection)"
     case .refused(let reason): return "refused: \(reason)"
     }
   }

@@ -1,15 +1,15 @@
 /// Reads the head of a GET or HEAD request a byte at a time, as RFC 9110 and RFC 9112 have it. It takes all that a kernel part
 /// could ever be right to answer, so whatever the fast parser accepts must be accepted here, with the same meaning.
-struct ReferenceParser {
+public struct ReferenceParser {
   private let bytes: UnsafeBufferPointer<UInt8>
   private var position = 0
 
-  struct Refusal: Error {
-    let why: StaticString
+  public struct Refusal: Error {
+    public let why: StaticString
     init(_ why: StaticString) { self.why = why }
   }
 
-  static func parse(_ head: [UInt8]) throws(Refusal) -> (head: UnderstoodHead, meaning: FieldMeaning) {
+  public static func parse(_ head: [UInt8]) throws(Refusal) -> (head: UnderstoodHead, meaning: FieldMeaning) {
     try head.withUnsafeBufferPointer { (bytes) throws(Refusal) in
       var parser = ReferenceParser(bytes: bytes)
       return try parser.head()
