@@ -93,7 +93,7 @@ struct Freshness {
   /// Asks until most files are known: nothing is learned before it has been asked for, and a server behind is asked
   /// itself, more than once for each file.
   private func learn(_ network: TestNetwork, _ site: VersionedSite, _ server: ApusProcess) throws {
-    let known = try eventually(timeout_s: 180) {
+    let known = try eventually(timeout_s: 400) {
       let before = try server.status().hits
       let load = try VersionLoad(
         network, targets: site.targets, negotiates: site.hasSideCars, sources: Self.sources)
