@@ -3,13 +3,15 @@ import Foundation
 /// The web servers whose answers Apus must repeat, as Debian ships them.
 public enum UnmodifiedServer: String, CaseIterable, Sendable {
   case nginx, apache, lighttpd
-  /// The same with compression: nginx without and with Vary, Apache as Debian sets it up.
-  case compressingNginx, varyingNginx, deflatingApache
+  /// The same with compression: nginx without and with Vary, Apache and lighttpd as Debian sets them up.
+  case compressingNginx, varyingNginx, deflatingApache, deflatingLighttpd
 
   /// Those that answer everybody alike.
   public static let plain: [UnmodifiedServer] = [.nginx, .apache, .lighttpd]
-  /// Those that do not; lighttpd's module for it is no part of Debian's package of lighttpd.
-  public static let compressing: [UnmodifiedServer] = [.compressingNginx, .varyingNginx, .deflatingApache]
+  /// Those that do not.
+  public static let compressing: [UnmodifiedServer] = [
+    .compressingNginx, .varyingNginx, .deflatingApache, .deflatingLighttpd,
+  ]
 
   /// Starts it at port 80 of the network's server, and waits until it answers.
   public func start(in network: TestNetwork, root: String) throws -> any StoppableServer {
@@ -30,6 +32,11 @@ public enum UnmodifiedServer: String, CaseIterable, Sendable {
       return try ConfiguredServer(in: network, name: "lighttpd", configuration: Self.lighttpd(network, root)) {
         ["lighttpd", "-D", "-f", "\($0)/configuration"]
       }
+    case .deflatingLighttpd:
+      return try ConfiguredServer(
+        in: network, name: "lighttpd",
+        configuration: { Self.lighttpd(network, root)($0) + Self.lighttpdDeflate($0) }
+      ) { ["lighttpd", "-D", "-f", "\($0)/configuration"] }
     }
   }
 
@@ -100,6 +107,19 @@ public enum UnmodifiedServer: String, CaseIterable, Sendable {
 
       """
     }
+  }
+
+  /// Debian's 20-deflate.conf (package lighttpd-mod-deflate) with the codings it leaves open, for small files, too, and
+  /// for scripts by their type here.
+  private static func lighttpdDeflate(_ directory: String) -> String {
+    """
+    server.modules += ( "mod_deflate" )
+    deflate.cache-dir = "\(directory)/compress"
+    deflate.mimetypes = ( "text/javascript", "text/css", "text/html", "text/plain" )
+    deflate.allowed-encodings = ( "gzip", "br", "deflate" )
+    deflate.min-compress-size = 20
+
+    """
   }
 }
 
