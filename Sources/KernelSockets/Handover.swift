@@ -21,7 +21,8 @@ public enum Handover {
   /// Gives the connection to the listener behind, with this packet as its first data (bpf_sk_assign_tcp_reqsk): the
   /// kernel makes an established socket whose receive sequence is the segment's and whose send sequence is what the
   /// segment acknowledges, and puts it in the accept queue. It refuses options this host no longer allows, which is
-  /// why timestamps and SACK are not named then: a connection goes on without them.
+  /// why they are not named then: a connection goes on without them. Without window scale the new owner takes the
+  /// client's window for smaller than it is; and what the client sends beyond the real one comes again.
   ///
   /// - Parameter allowed: bits of `SegmentOptions.Present`.
   @inline(__always)
@@ -42,7 +43,7 @@ public enum Handover {
       attributes.echoedTimestamp = TimestampClock.now(offset: connection.timestampOffset)
     }
     if options.hasSACK && allowed & SegmentOptions.Present.sackPermitted != 0 { attributes.hasSACK = 1 }
-    if options.hasWindowScale {
+    if options.hasWindowScale && allowed & SegmentOptions.Present.windowScale != 0 {
       attributes.hasWindowScale = 1
       attributes.sendWindowScale = options.windowShift
       attributes.receiveWindowScale = ReceiveWindow.shift

@@ -69,6 +69,8 @@ public struct Step: Sendable {
     /// The file behind a path gets other bytes.
     case replace(path: String)
     case listener(isAccepting: Bool)
+    /// One of the server's settings net.ipv4.tcp_*.
+    case setting(name: String, value: Int)
   }
 
   let action: Action

@@ -89,7 +89,7 @@ extension Runner {
         throw mismatch("byte \(place) of the stream differs from what was sent in its place before")
       }
     }
-    if hasTimestamps && !isReset {
+    if hasTimestamps && !isReset && !(areTimestampsForbidden && !isKernelPart) {
       guard let value = segment.timestamp?.value else { throw mismatch("a segment without timestamps") }
       if let serverClock, Int32(bitPattern: value &- serverClock) < 0 { throw mismatch("TSval runs backwards") }
       serverClock = value

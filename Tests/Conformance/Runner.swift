@@ -25,6 +25,8 @@ public struct Runner {
   var stream: [UInt32: UInt8] = [:]
   /// What of it the client has got.
   var have: Set<UInt32> = []
+  /// The host has forbidden timestamps since: its own TCP goes on without those that were agreed on.
+  var areTimestampsForbidden = false
   /// The kernel's own TCP has answered on this connection.
   var isOfKernel = false
   /// Received of a server behind and not yet part of a response.
@@ -73,6 +75,9 @@ public struct Runner {
     case .pause(let ms): world.pause(ms: ms)
     case .replace(let path): try world.replace(path)
     case .listener(let isAccepting): try world.setListener(isAccepting: isAccepting)
+    case .setting(let name, let value):
+      try world.set(name, to: value)
+      if name == "tcp_timestamps" { areTimestampsForbidden = value == 0 }
     }
   }
 

@@ -120,6 +120,16 @@ public struct FileSide: Sendable {
 
 public let site = FileSide()
 
+/// The server's kernel.
+public struct HostSide: Sendable {
+  /// Changes one of net.ipv4.tcp_*.
+  public func sets(_ setting: String, to value: Int, line: Int = #line) -> Step {
+    Step(.setting(name: setting, value: value), line)
+  }
+}
+
+public let host = HostSide()
+
 /// The listener behind. Scripts that speak of it begin with a full accept queue that nobody takes anything from.
 public struct ListenerSide: Sendable {
   public func isFull(line: Int = #line) -> Step { Step(.listener(isAccepting: false), line) }

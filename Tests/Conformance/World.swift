@@ -20,6 +20,14 @@ public protocol World: AnyObject {
   /// Gives the file behind a path other bytes, and returns when the server knows.
   func replace(_ path: String) throws
   func setListener(isAccepting: Bool) throws
+  /// Gives a setting of the server's kernel, as `tcp_sack`, another value.
+  func set(_ setting: String, to value: Int) throws
+}
+
+extension World {
+  public func set(_ setting: String, to value: Int) throws {
+    preconditionFailure("\(setting): there is no kernel here whose settings could be changed")
+  }
 }
 
 /// A segment, and how long after the last packet of the client it was on the wire.

@@ -58,15 +58,20 @@ import Testing
   }
 }
 
-private enum Player {
+enum Player {
   /// How many scripts are played at a time. More, and a thread may wait for its turn so long that the kernel's timers
   /// run out.
   private static let slots = DispatchSemaphore(value: 24)
 
   /// Scripts wait, so each has a thread of its own.
   static func play(_ exchange: Exchange, in world: LiveWorld) async {
+    if let mismatch = await mismatch(of: exchange, in: world) { exchange.record(mismatch) }
+  }
+
+  /// What went wrong.
+  static func mismatch(of exchange: Exchange, in world: LiveWorld) async -> (any Error)? {
     nonisolated(unsafe) let world = world
-    let mismatch: (any Error)? = await withCheckedContinuation { continuation in
+    return await withCheckedContinuation { continuation in
       Thread {
         Self.slots.wait()
         defer { Self.slots.signal() }
@@ -78,7 +83,6 @@ private enum Player {
         }
       }.start()
     }
-    if let mismatch { exchange.record(mismatch) }
   }
 }
 

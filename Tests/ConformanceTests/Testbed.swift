@@ -129,6 +129,12 @@ final class Testbed: @unchecked Sendable {
     }
   }
 
+  /// Requests the kernel part has answered so far.
+  func hits() throws -> Int { try apus.status().hits }
+
+  /// Changes one of net.ipv4.tcp_* of the server's network namespace.
+  func set(_ setting: String, to value: Int) throws { try network.server.set("ipv4/\(setting)", to: "\(value)") }
+
   var transcript: String { apus.process.transcript }
 }
 
@@ -170,6 +176,8 @@ final class LiveWorld: World {
   func pause(ms: Int) { TestSupport.pause(seconds: Double(ms) / 1000) }
   func isLeftToKernel() -> Bool { preconditionFailure("the kernel can be seen here") }
   func replace(_ path: String) throws { try testbed.replace(path) }
+
+  func set(_ setting: String, to value: Int) throws { try testbed.set(setting, to: value) }
 
   func setListener(isAccepting: Bool) throws {
     guard let listener = testbed.listener else { throw SupportError("there is no listener behind") }

@@ -1,6 +1,7 @@
 import BPF
 import Contract
 import Glibc
+import KernelSockets
 import KernelSocketsHost
 import Logging
 import Synchronization
@@ -22,6 +23,7 @@ final class Attachment: Sendable {
   /// The kernel part has not been told of the last change.
   private let areRoutesOld = Atomic(true)
   private let wasMultipath = Atomic(false)
+  private let hadCookies = Atomic(true)
 
   /// What may change while the kernel part answers.
   private struct Rules {
@@ -66,7 +68,7 @@ final class Attachment: Sendable {
     }
     try checkBackends()
     for backend in backends where try isMultipath(backend) { throw Self.failure(.multipath(backend)) }
-    part.control.setHandshakeOptions(HandshakeSettings.current())
+    followSettings()
     try part.addClients(rules.withLock { $0.clients })
     try setRoutes(among: all)
     try part.setListeners(listeners(among: all))
@@ -124,7 +126,7 @@ final class Attachment: Sendable {
 
   /// Follows changes: addresses come and go, and interfaces with them, and settings change.
   func refresh() {
-    part.control.setHandshakeOptions(HandshakeSettings.current())
+    followSettings()
     watchBackend()
     if routeChanges.hasChanged() { areRoutesOld.store(true, ordering: .relaxed) }
     let all = InterfaceAddress.all()
@@ -146,6 +148,18 @@ final class Attachment: Sendable {
           logger.error("cannot attach to \(place.name): \(error)")
         }
       }
+    }
+  }
+
+  /// Takes over what the kernel's settings allow in handshakes now.
+  private func followSettings() {
+    let allowed = HandshakeSettings.current()
+    part.control.setHandshakeOptions(allowed)
+    let hasCookies = allowed & HandshakeOptions.cookies != 0
+    if hadCookies.exchange(hasCookies, ordering: .relaxed) && !hasCookies {
+      logger.warning(
+        "net.ipv4.tcp_syncookies is 0: connections are left to the kernel, and open ones are reset where they would be "
+          + "handed over")
     }
   }
 
