@@ -112,7 +112,8 @@ struct ServeCommand: AsyncParsableCommand {
     let certificates = zip(tls.certificate, tls.key).map { CertificateFiles(certificate: $0, key: $1) }
     return {
       [
-        directory, listen, backend, proxy = upstream.proxy, mode, interfaces, allow, deny, kernelOnly, kernelNever,
+        directory, listen, backend, proxy = upstream.proxy,
+        proxyAuthorities = upstream.authorities, mode, interfaces, allow, deny, kernelOnly, kernelNever,
         admin = admin.path, cacheSize, tlsListen = tls.listen,
         hsts = tls.hsts, listing, accessLog
       ] settings in
@@ -120,6 +121,7 @@ struct ServeCommand: AsyncParsableCommand {
       if !listen.isEmpty { settings.listen = listen }
       if !backend.isEmpty { settings.backends = backend }
       settings.proxy = proxy ?? settings.proxy
+      settings.proxyAuthorities = proxyAuthorities ?? settings.proxyAuthorities
       settings.mode = mode ?? settings.mode
       if !interfaces.isEmpty { settings.interfaces = interfaces }
       if !allow.isEmpty { settings.allow = allow }

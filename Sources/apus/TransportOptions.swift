@@ -1,7 +1,7 @@
 import ApusServer
 import ArgumentParser
 
-/// `--proxy`.
+/// `--proxy` and `--proxy-ca`.
 struct UpstreamOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -9,6 +9,13 @@ struct UpstreamOptions: ParsableArguments {
       discussion: "Its requests say who asked in Forwarded and X-Forwarded-For.", valueName: "url"),
     transform: Self.parse)
   var proxy: UpstreamURL?
+
+  @Option(
+    name: .customLong("proxy-ca"),
+    help: ArgumentHelp(
+      "Certificates in PEM that the certificate of an https server must go back to, in place of the system's.",
+      valueName: "file"), completion: .file())
+  var authorities: String?
 
   static func parse(_ text: String) throws -> UpstreamURL {
     do {

@@ -30,7 +30,8 @@ private func complaint(_ text: String, environment: [String: String] = [:]) -> S
       listen: [10.0.0.1:80, ":81"]
       mode: kernel
       interface: eth0
-      proxy: http://127.0.0.1:9000
+      proxy: https://127.0.0.1:9000
+      proxy-ca: ca.pem
       admin: /run/a.sock
       cache-size: 128M
       kernel-only: [/static/, .css]
@@ -51,12 +52,15 @@ private func complaint(_ text: String, environment: [String: String] = [:]) -> S
         client-prefix-ipv4: 24
         client-prefix-ipv6: 48
         file-cache: 8M
-      timeouts: {head: 1, idle: 2, write: 3, linger: 4, grace: 5}
+      timeouts:
+        {head: 1, idle: 2, write: 3, linger: 4, grace: 5, body: 6, proxy-connect: 7, proxy-read: 8, proxy-idle: 9,
+         websocket: 10}
       """
     ).options
     #expect(options.directory == "/etc/apus/www", "relative to the file")
     #expect(options.listen.map(\.description) == ["10.0.0.1:80", "0.0.0.0:81"])
     #expect(options.mode == .kernel && options.interfaces == ["eth0"] && options.adminPath == "/run/a.sock")
+    #expect(options.upstreamAuthorities == "/etc/apus/ca.pem", "relative to the file")
     #expect(options.upstream?.port == 9000 && options.cacheBytes == 128 << 20)
     #expect(
       options.kernelPaths == PathSelection(only: [.prefix("/static/"), .suffix(".css")], never: [.suffix(".php")]))
@@ -76,6 +80,8 @@ private func complaint(_ text: String, environment: [String: String] = [:]) -> S
     server.fileCacheBytesMax = 8 << 20
     (server.headTimeout_s, server.idleTimeout_s, server.writeStallTimeout_s) = (1, 2, 3)
     (server.lingerTimeout_s, server.shutdownGrace_s) = (4, 5)
+    (server.proxy.body_s, server.proxy.connect_s, server.proxy.read_s) = (6, 7, 8)
+    (server.proxy.idle_s, server.proxy.tunnel_s) = (9, 10)
     #expect(options.server == server)
   }
 

@@ -33,6 +33,7 @@ import Testing
   @Test func `an upstream is a URL`() throws {
     let upstream = try #require(try options(["--proxy", "https://app.test:8443/"]).upstream)
     #expect(upstream == UpstreamURL(isTLS: true, host: "app.test", port: 8443))
+    #expect(try options(["--proxy", "https://app.test", "--proxy-ca", "ca.pem"]).upstreamAuthorities == "ca.pem")
     // A wildcard of another port is not where Apus listens.
     #expect(try options(["--listen", ":80", "--proxy", "http://127.0.0.1:8080"]).upstream != nil)
   }
@@ -49,6 +50,8 @@ import Testing
     (["--tls", "443", "--certificate", "a", "--key", "b"], "has no port"),
     (["--proxy", "127.0.0.1:3000"], "no http or https URL"), (["--proxy", "http://a/app"], "has a path"),
     (["--proxy", "http://127.0.0.1:8080"], "Apus itself is to listen"),
+    (["--proxy", "http://a", "--proxy-ca", "a.pem"], "--proxy-ca is for"),
+    (["--proxy-ca", "a.pem"], "--proxy-ca is for"),
     (["--proxy", "http://a", "--backend", "127.0.0.1:81"], "give one of them"),
   ])
   func `wrong usage is named`(arguments: [String], problem: String) throws {

@@ -41,6 +41,7 @@ public struct UserServerConfiguration: Sendable, Equatable {
   public var writeBytesMin = ServerLimits.writeBytesMin
   public var lingerTimeout_s = ServerLimits.lingerTimeout_s
   public var shutdownGrace_s = ServerLimits.shutdownGrace_s
+  public var proxy = ProxyTimeouts()
   /// Who is served; connections of others are closed at once.
   public var clients = ClientLists()
 
@@ -60,7 +61,8 @@ public struct UserServerConfiguration: Sendable, Equatable {
     guard (0...32).contains(clientPrefixLengths.ipv4), (0...64).contains(clientPrefixLengths.ipv6) else {
       throw InvalidSetting("client prefixes", "lengths are 0 to 32 for IPv4 and 0 to 64 for IPv6")
     }
-    for timeout_s in [headTimeout_s, idleTimeout_s, writeStallTimeout_s, lingerTimeout_s] where timeout_s < 1 {
+    let timeouts_s = [headTimeout_s, idleTimeout_s, writeStallTimeout_s, lingerTimeout_s] + proxy.all_s
+    for timeout_s in timeouts_s where timeout_s < 1 {
       throw InvalidSetting("timeout", "\(timeout_s) s is too short: time is looked at once a second")
     }
   }

@@ -37,7 +37,9 @@ struct PreparedService: Sendable {
     if let backend = options.backend {
       upstream = try Upstream(UpstreamURL(isTLS: false, host: backend.host, port: backend.port), filesComeFirst: false)
     } else {
-      upstream = try options.upstream.map { try Upstream($0, filesComeFirst: true) }
+      upstream = try options.upstream.map {
+        try Upstream($0, filesComeFirst: true, authorities: options.upstreamAuthorities)
+      }
     }
   }
 

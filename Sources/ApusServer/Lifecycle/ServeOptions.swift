@@ -55,6 +55,8 @@ public struct ServeOptions: Sendable {
   public var backendOfOtherFamily: ListenAddress?
   /// Where requests go that are not for files of `directory`; not together with `backend`.
   public var upstream: UpstreamURL?
+  /// A file in PEM with the certificates that the one of an `https` upstream must go back to; `nil`: the system's.
+  public var upstreamAuthorities: String?
   /// What to listen at, and with what, for HTTPS.
   public var tls: TLSOptions?
   public var mode: ServeMode

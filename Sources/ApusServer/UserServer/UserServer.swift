@@ -57,7 +57,7 @@ final class UserServer: Service {
     for loop in loops {
       let own = ServerWorker.Counters()
       counters.append(own)
-      let pool = upstream.map { UpstreamPool($0.url, tls: $0.tls, loop: loop, logger: logger) }
+      let pool = upstream.map { UpstreamPool($0, timeouts: configuration.proxy, loop: loop, logger: logger) }
       let worker = ServerWorker(
         sites: sites, configuration: configuration, rates: rates, counters: own, workers: loops.count, upstream: pool,
         filesComeFirst: upstream?.filesComeFirst ?? true, accessLog: accessLog)
@@ -113,7 +113,7 @@ final class UserServer: Service {
     }
     let logger = logger
     for taken in onEachWorker({ worker, loop in
-      let pool = upstream.map { UpstreamPool($0.url, tls: $0.tls, loop: loop, logger: logger) }
+      let pool = upstream.map { UpstreamPool($0, timeouts: configuration.proxy, loop: loop, logger: logger) }
       worker.take(sites: sites, configuration: configuration, rates: rates, upstream: pool)
     }) {
       try taken.wait()

@@ -9,6 +9,7 @@ struct ServeSettings: Sendable {
   /// At most one of each family.
   var backends: [ListenAddress] = []
   var proxy: UpstreamURL?
+  var proxyAuthorities: String?
   var mode = ServeMode.auto
   var interfaces: [String] = []
   var allow: [AddressPrefix] = []
@@ -34,6 +35,7 @@ struct ServeSettings: Sendable {
       kernelPaths: PathSelection(only: kernelOnly, never: kernelNever), upstream: proxy,
       tls: tlsListen.isEmpty
         ? nil : TLSOptions(listen: tlsListen, certificates: certificates, hsts_s: hsts_s))
+    options.upstreamAuthorities = proxyAuthorities
     options.backendOfOtherFamily = backends.dropFirst().first
     options.site = site
     options.virtualHosts = hosts
@@ -79,6 +81,9 @@ struct ServeSettings: Sendable {
       if Self.isTaken(backend, by: plain) {
         throw ValidationError("--backend \(backend) is an address Apus itself is to listen at")
       }
+    }
+    if proxyAuthorities != nil, proxy?.isTLS != true {
+      throw ValidationError("--proxy-ca is for the certificate of a --proxy https://...")
     }
     guard let proxy, !proxy.isTLS, let address = ListenAddress(proxy.listenText) else { return }
     if Self.isTaken(address, by: plain) {

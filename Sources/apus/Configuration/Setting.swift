@@ -79,6 +79,11 @@ extension Setting {
       "A server that answers what is not a file. Reloading changes it, and cannot make it come or go."
     ) { $1.proxy = try UpstreamOptions.parse($0[0]) },
     Setting(
+      "proxy-ca", flag: "proxy-ca", .one("path"),
+      "Certificates in PEM that the one of a `proxy` with `https` must go back to. Read again when reloading.",
+      preset: "those the system trusts", isPath: true
+    ) { $1.proxyAuthorities = $0[0] },
+    Setting(
       "admin", flag: "admin", .one("path"), "The admin socket.",
       preset: "`/run/apus/admin.sock`, or in `$XDG_RUNTIME_DIR` or the temporary directory", isReloadable: false,
       isPath: true
@@ -178,6 +183,18 @@ extension Setting {
     seconds("timeouts.write", "For a client that takes next to nothing of its answer.", \.writeStallTimeout_s),
     seconds("timeouts.linger", "For what a client still sends after its last answer.", \.lingerTimeout_s),
     seconds("timeouts.grace", "For answers on their way when Apus is stopped.", \.shutdownGrace_s),
+    seconds(
+      "timeouts.body", "Without a byte of a request's body from the client, on its way to `proxy`; then 408.",
+      \.proxy.body_s),
+    seconds(
+      "timeouts.proxy-connect", "Until there is a connection to `proxy`, its TLS handshake with it; then 504.",
+      \.proxy.connect_s),
+    seconds(
+      "timeouts.proxy-read",
+      "Without a byte from `proxy`, or taken by it; then 504, or the end of an answer that has begun.",
+      \.proxy.read_s),
+    seconds("timeouts.proxy-idle", "How long a connection to `proxy` is kept between requests.", \.proxy.idle_s),
+    seconds("timeouts.websocket", "Without a byte either way over a WebSocket to `proxy`.", \.proxy.tunnel_s),
   ]
 
   private static func seconds(

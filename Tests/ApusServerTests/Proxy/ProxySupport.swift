@@ -4,19 +4,26 @@ import NIOCore
 
 @testable import ApusServer
 
-/// A server before an upstream, on a loopback port of its own, over a temporary directory with the file `/file`.
+/// A server before an upstream at a port of 127.0.0.1, on a loopback port of its own, over a temporary directory with the file `/file`.
 func withProxy(
   to upstreamPort: Int, filesComeFirst: Bool = true,
+  _ body: (_ port: Int, _ directory: TemporaryDirectory) async throws -> Void
+) async throws {
+  let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: UInt16(upstreamPort))
+  try await withProxy(to: try Upstream(url, filesComeFirst: filesComeFirst), body)
+}
+
+func withProxy(
+  to upstream: Upstream, timeouts: ProxyTimeouts = ProxyTimeouts(),
   _ body: (_ port: Int, _ directory: TemporaryDirectory) async throws -> Void
 ) async throws {
   let directory = try TemporaryDirectory()
   try directory.write("file", "from the directory")
   var configuration = UserServerConfiguration()
   configuration.shutdownGrace_s = 1
+  configuration.proxy = timeouts
   let server = UserServer(
-    root: try DocumentRoot(path: directory.path), configuration: configuration,
-    upstream: try Upstream(
-      UpstreamURL(isTLS: false, host: "127.0.0.1", port: UInt16(upstreamPort)), filesComeFirst: filesComeFirst),
+    root: try DocumentRoot(path: directory.path), configuration: configuration, upstream: upstream,
     logger: Logger(label: "test"))
   do {
     let bound = try await server.bind([SocketAddress(ipAddress: "127.0.0.1", port: 0)])

@@ -9,10 +9,16 @@ final class ScriptedUpstream: Sendable {
   struct Reply {
     var bytes: [UInt8]
     var closes = false
+    /// The connection ends by a RST.
+    var resets = false
+    /// Before it is sent.
+    var delay_ms: UInt32 = 0
 
-    init(_ text: String, closes: Bool = false) {
+    init(_ text: String, closes: Bool = false, resets: Bool = false, delay_ms: UInt32 = 0) {
       bytes = Array(text.utf8)
       self.closes = closes
+      self.resets = resets
+      self.delay_ms = delay_ms
     }
 
     static func ok(_ body: String, _ fields: String = "") -> Reply {
@@ -75,6 +81,7 @@ final class ScriptedUpstream: Sendable {
       pending += buffer[..<count]
       guard let reply = respond(String(decoding: pending, as: UTF8.self), number) else { continue }
       pending = []
+      usleep(reply.delay_ms * 1000)
       var sent = 0
       while sent < reply.bytes.count {
         let rest = reply.bytes.count - sent
@@ -82,6 +89,14 @@ final class ScriptedUpstream: Sendable {
         if result <= 0 { return }
         sent += result
         state.sent.wrappingAdd(result, ordering: .relaxed)
+      }
+      if reply.resets {
+        // connect(2) to AF_UNSPEC: tcp_disconnect sends a RST, and the descriptor stays one of ours.
+        var nowhere = sockaddr()
+        nowhere.sa_family = sa_family_t(AF_UNSPEC)
+        usleep(100_000)
+        connect(connection, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
+        return
       }
       if reply.closes {
         shutdown(connection, CInt(SHUT_RDWR))

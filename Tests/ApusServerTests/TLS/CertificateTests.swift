@@ -13,10 +13,10 @@ struct TestCertificates {
 
   /// Makes `NAME.pem` and `NAME.key`, over what is there.
   @discardableResult
-  func make(_ name: String, for hosts: [String]) throws -> CertificateFiles {
+  func make(_ name: String, for hosts: [String], addresses: [String] = []) throws -> CertificateFiles {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    let names = hosts.map { "DNS:\($0)" }.joined(separator: ",")
+    let names = (hosts.map { "DNS:\($0)" } + addresses.map { "IP:\($0)" }).joined(separator: ",")
     process.arguments =
       ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
       + ["-subj", "/CN=\(hosts[0])", "-addext", "subjectAltName=\(names)"]

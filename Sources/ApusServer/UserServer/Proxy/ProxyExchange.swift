@@ -43,7 +43,7 @@ final class ProxyExchange {
   private var hasSentBody = false
   private var hasReceived = false
   private var interimResponses = 0
-  /// Seconds without progress.
+  /// Seconds that began without progress: as many have passed, or one less.
   private var waited_s = 0
   /// Whether the upstream is not read because the client does not take what came.
   private var isHeldBack = false
@@ -231,7 +231,8 @@ final class ProxyExchange {
     client?.responseEnded(requestIsWhole: requestIsWhole)
   }
 
-  func upstreamClosed() {
+  /// - Parameter isBroken: by an error, as a RST or, in TLS, an end without close_notify (RFC 9112 section 9.8).
+  func upstreamClosed(isBroken: Bool) {
     let wasReused = upstream?.isReused ?? false
     upstream = nil
     switch phase {
@@ -243,7 +244,7 @@ final class ProxyExchange {
         refuse(.badGateway)
       }
     case .receivingBody(let reader, let response):
-      if reader.endsWithConnection { end(response) } else { fail(.badGateway) }
+      if reader.endsWithConnection, !isBroken { end(response) } else { fail(.badGateway) }
     case .tunnel:
       phase = .ended
       client?.responseEnded(requestIsWhole: false)
@@ -280,13 +281,13 @@ final class ProxyExchange {
   func look() {
     waited_s += 1
     switch phase {
-    case .tunnel: if waited_s >= ProxyLimits.tunnelTimeout_s { fail(.gatewayTimeout) }
-    // The bootstrap has a timeout of its own.
+    case .tunnel: if waited_s > pool.timeouts.tunnel_s { fail(.gatewayTimeout) }
+    // Connecting has a timeout of its own.
     case .connecting, .ended: break
     case .awaitingHead, .receivingBody:
       if !requestIsWhole, takesRequestBody {
-        if waited_s >= ProxyLimits.bodyTimeout_s { fail(.requestTimeout) }
-      } else if !isHeldBack, waited_s >= ProxyLimits.upstreamTimeout_s {
+        if waited_s > pool.timeouts.body_s { fail(.requestTimeout) }
+      } else if !isHeldBack, waited_s > pool.timeouts.read_s {
         fail(.gatewayTimeout)
       }
     }

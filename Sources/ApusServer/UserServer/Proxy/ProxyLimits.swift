@@ -1,4 +1,4 @@
-/// Every limit of the reverse proxy. Units are last in the names.
+/// Every limit of the reverse proxy, but for those that can be set: `ProxyTimeouts`. Units are last in the names.
 enum ProxyLimits {
   /// Of an upstream's response head; a longer one is answered 502.
   static let headBytesMax = 64 * 1024
@@ -15,19 +15,9 @@ enum ProxyLimits {
   static let connectionsMax = 2048
   /// Connections kept open between requests for each event loop.
   static let idleConnectionsMax = 64
-  /// How long a connection is kept between requests.
-  static let idleTimeout_s = 30
   /// A request that must not be sent twice is sent on a kept connection only if that was in use a moment ago: the
   /// upstream may be closing it just now, and then nobody knows whether the request was carried out.
   static let idleUnsafe_s = 1
-  /// To connect to the upstream: 504.
-  static let connectTimeout_s = ServerLimits.connectTimeout_s
-  /// Without a byte from the upstream, or taken by it, while one is waited for: 504.
-  static let upstreamTimeout_s = 60
-  /// Without a byte of the request's body from the client: 408.
-  static let bodyTimeout_s = 30
-  /// Without a byte either way after a change of protocol (WebSocket).
-  static let tunnelTimeout_s = 600
   /// Requests that passed Apus this often go in a circle: 502.
   static let passesMax = 8
 }

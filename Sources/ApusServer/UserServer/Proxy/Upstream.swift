@@ -5,10 +5,13 @@ struct Upstream: Sendable {
   let url: UpstreamURL
   /// Whether files of the document root are Apus's to answer, or all requests are the upstream's.
   let filesComeFirst: Bool
-  /// For an `https` URL; the upstream's certificate must be one the system trusts.
+  /// For an `https` URL.
   let tls: NIOSSLContext?
 
-  init(_ url: UpstreamURL, filesComeFirst: Bool) throws {
+  /// - Parameter authorities: a file in PEM with the certificates that the upstream's must go back to; `nil`: those the
+  ///   system trusts.
+  /// - Throws: `CannotUseCertificate`
+  init(_ url: UpstreamURL, filesComeFirst: Bool, authorities: String? = nil) throws {
     self.url = url
     self.filesComeFirst = filesComeFirst
     guard url.isTLS else {
@@ -18,7 +21,19 @@ struct Upstream: Sendable {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.minimumTLSVersion = .tlsv12
     configuration.applicationProtocols = ["http/1.1"]
+    if let authorities { configuration.trustRoots = .certificates(try Self.certificates(authorities)) }
     tls = try NIOSSLContext(configuration: configuration)
+  }
+
+  private static func certificates(_ path: String) throws -> [NIOSSLCertificate] {
+    let certificates: [NIOSSLCertificate]
+    do {
+      certificates = try NIOSSLCertificate.fromPEMFile(path)
+    } catch {
+      throw CannotUseCertificate(description: "there are no certificates in PEM to be read in \(path)")
+    }
+    guard !certificates.isEmpty else { throw CannotUseCertificate(description: "there is no certificate in \(path)") }
+    return certificates
   }
 }
 

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOTLS
 
 /// A connection to the upstream. It belongs to one exchange, or to none and waits in the pool.
 final class UpstreamConnection: ChannelInboundHandler {
@@ -14,6 +15,10 @@ final class UpstreamConnection: ChannelInboundHandler {
   /// `UpstreamPool.tick` when it began to wait.
   var idleSince = 0
   private(set) var isClosed = false
+  /// Whether it ended by an error: what it carried may not be whole.
+  private var isBroken = false
+  /// Kept until TLS is agreed on.
+  private var handshake: EventLoopPromise<Void>?
 
   init(pool: UpstreamPool) { self.pool = pool }
 
@@ -29,6 +34,34 @@ final class UpstreamConnection: ChannelInboundHandler {
     exchange = nil
     context?.close(promise: nil)
   }
+
+  // MARK: TLS
+
+  /// Begins to read, and tells when TLS is agreed on.
+  func awaitHandshake(on loop: any EventLoop) -> EventLoopFuture<Void> {
+    guard !isClosed else { return loop.makeFailedFuture(ChannelError.eof) }
+    let promise = loop.makePromise(of: Void.self)
+    handshake = promise
+    read()
+    return promise.futureResult
+  }
+
+  func failHandshake(_ error: ChannelError) {
+    guard let handshake else { return }
+    self.handshake = nil
+    context?.close(promise: nil)
+    handshake.fail(error)
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case .handshakeCompleted? = event as? TLSUserEvent, let handshake {
+      self.handshake = nil
+      handshake.succeed()
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  // MARK: Events
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard let exchange else {
@@ -58,11 +91,17 @@ final class UpstreamConnection: ChannelInboundHandler {
     pool.closed(self)
     let exchange = exchange
     self.exchange = nil
-    exchange?.upstreamClosed()
+    exchange?.upstreamClosed(isBroken: isBroken)
+    failHandshake(.eof)
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     pool.logger.debug("upstream", metadata: ["error": "\(error)"])
+    isBroken = true
+    if let handshake {
+      self.handshake = nil
+      handshake.fail(error)
+    }
     context.close(promise: nil)
   }
 }

@@ -9,6 +9,7 @@ final class UpstreamPool {
   let logger: Logger
   private let loop: any EventLoop
   private let tls: NIOSSLContext?
+  let timeouts: ProxyTimeouts
   /// The one that was used last is last.
   private var idle: [UpstreamConnection] = []
   private(set) var connections = 0
@@ -17,10 +18,10 @@ final class UpstreamPool {
 
   struct LimitReached: Error {}
 
-  /// - Parameter tls: for an `https` URL.
-  init(_ url: UpstreamURL, tls: NIOSSLContext?, loop: any EventLoop, logger: Logger) {
-    self.url = url
-    self.tls = tls
+  init(_ upstream: Upstream, timeouts: ProxyTimeouts, loop: any EventLoop, logger: Logger) {
+    url = upstream.url
+    tls = upstream.tls
+    self.timeouts = timeouts
     self.loop = loop
     self.logger = logger
   }
@@ -37,14 +38,18 @@ final class UpstreamPool {
     return last
   }
 
-  /// A new connection.
+  /// A new connection, TLS agreed on.
+  ///
+  /// - Returns: fails with `ChannelError.connectTimeout` where it takes too long, of TCP and TLS together.
   func connect() -> EventLoopFuture<UpstreamConnection> {
     guard connections < ProxyLimits.connectionsMax else { return loop.makeFailedFuture(LimitReached()) }
     connections += 1
     let connection = NIOLoopBound(UpstreamConnection(pool: self), eventLoop: loop)
     let (url, tls) = (url, tls)
+    let timeout = TimeAmount.seconds(Int64(timeouts.connect_s))
+    let deadline = NIODeadline.now() + timeout
     let bootstrap = ClientBootstrap(group: loop)
-      .connectTimeout(.seconds(Int64(ProxyLimits.connectTimeout_s)))
+      .connectTimeout(timeout)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.autoRead, value: false)
       .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: ProxyLimits.readBytes))
@@ -65,7 +70,13 @@ final class UpstreamPool {
     } else {
       connected = bootstrap.connect(host: url.host, port: Int(url.port))
     }
-    return connected.map { _ in connection.value }.flatMapErrorThrowing { error in
+    return connected.flatMap { [loop] _ in
+      guard tls != nil else { return loop.makeSucceededVoidFuture() }
+      let handshake = connection.value.awaitHandshake(on: loop)
+      let timer = loop.scheduleTask(deadline: deadline) { connection.value.failHandshake(.connectTimeout(timeout)) }
+      handshake.whenComplete { _ in timer.cancel() }
+      return handshake
+    }.map { connection.value }.flatMapErrorThrowing { error in
       connection.value.end()
       throw error
     }
@@ -92,7 +103,7 @@ final class UpstreamPool {
 
   private func look() {
     tick += 1
-    for connection in idle where tick - connection.idleSince >= ProxyLimits.idleTimeout_s { connection.close() }
+    for connection in idle where tick - connection.idleSince > timeouts.idle_s { connection.close() }
     guard idle.isEmpty else { return }
     ticking?.cancel()
     ticking = nil
