@@ -157,9 +157,7 @@ final class Attachment: Sendable {
     part.control.setHandshakeOptions(allowed)
     let hasCookies = allowed & HandshakeOptions.cookies != 0
     if hadCookies.exchange(hasCookies, ordering: .relaxed) && !hasCookies {
-      logger.warning(
-        "net.ipv4.tcp_syncookies is 0: connections are left to the kernel, and open ones are reset where they would be "
-          + "handed over")
+      logger.warning("net.ipv4.tcp_syncookies is 0: new connections are left to the kernel, open ones not handed over")
     }
   }
 
