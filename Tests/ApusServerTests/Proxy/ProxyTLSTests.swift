@@ -35,7 +35,8 @@ struct ProxyTLSTests {
     let files = try made.make("good", for: ["app.test"], addresses: ["127.0.0.1"])
     let server = try TLSUpstream(files, answering: Self.answer)
     try await withProxy(to: try upstream(server.port, host: "127.0.0.1", authorities: files.certificate)) { port, _ in
-      #expect(try await RawClient(port: port).exchange(get("/app")).status == 200)
+      let client = try RawClient(port: port)
+      #expect(try await client.exchange(get("/app")).status == 200)
     }
     #expect(server.names == [""])
   }
@@ -69,11 +70,13 @@ struct ProxyTLSTests {
   func noHandshake() async throws {
     let plain = ScriptedUpstream { _, _ in .init("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") }
     try await withProxy(to: try upstream(plain.port, authorities: nil)) { port, _ in
-      #expect(try await RawClient(port: port).exchange(get("/app")).status == 502)
+      let client = try RawClient(port: port)
+      #expect(try await client.exchange(get("/app")).status == 502)
     }
     let closing = ScriptedUpstream { _, _ in .init("", closes: true) }
     try await withProxy(to: try upstream(closing.port, authorities: nil)) { port, _ in
-      #expect(try await RawClient(port: port).exchange(get("/app")).status == 502)
+      let client = try RawClient(port: port)
+      #expect(try await client.exchange(get("/app")).status == 502)
     }
     let silent = ScriptedUpstream { _, _ in nil }
     var timeouts = ProxyTimeouts()
