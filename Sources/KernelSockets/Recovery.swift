@@ -40,8 +40,14 @@ extension Connection {
       sendUnacknowledged = segment.acknowledgement
       lastWindow = segment.window
       duplicates = 0
-      // A partial acknowledgement: what follows it is lost, too (RFC 6582 section 3.2 step 5).
-      if recovery != Recovery.none { return .retransmit }
+      if recovery != Recovery.none {
+        // After a time-out the window opens again (RFC 5681 section 3.1), in the next burst.
+        if recovery == Recovery.timeout && congestionWindow < InitialWindow.segments {
+          congestionWindow = congestionWindow &+ 1
+        }
+        // A partial acknowledgement: what follows it is lost, too (RFC 6582 section 3.2 step 5).
+        return .retransmit
+      }
       return isEndSeen(segment) ? beginRecovery() : .quiet
     }
     if !isDuplicate(segment) {
@@ -84,6 +90,13 @@ extension Connection {
     duplicates = 0
     shrink(to: 1)
     return .retransmit
+  }
+
+  /// How many segments are sent again at once. After a time-out of the client's, two for each acknowledgement of a
+  /// part, as in slow start: as long as anything is missing the client's timer goes on doubling, so each round trip
+  /// that is saved counts.
+  @inline(__always) var segmentsRepeated: UInt32 {
+    recovery == Recovery.timeout && congestionWindow > 1 ? 2 : 1
   }
 
   @inline(__always) private mutating func shrink(to segments: UInt8) {

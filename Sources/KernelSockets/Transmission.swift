@@ -76,7 +76,8 @@ extension SocketServer {
       return .done(sendReset())
     }
     let offset = connection.sendUnacknowledged - connection.responseSequence
-    memory.part.pointee = ResponsePart(offset: offset, segments: 1, isRepeated: true)
+    memory.part.pointee = ResponsePart(
+      offset: offset, segments: connection.segmentsRepeated, isRepeated: true)
     return .transmit
   }
 }

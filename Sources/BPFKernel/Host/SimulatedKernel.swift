@@ -1,9 +1,25 @@
+import Glibc
+
 /// A kernel for one program at a time, in memory: the maps, one packet, the sockets a look-up finds. Tests run the
 /// kernel part's own sources against it and compare the outcome with that of the real kernel.
 ///
-/// Not for several threads: whoever uses it runs its tests one after the other.
+/// Not for several threads: each has a kernel of its own in use, so that suites can run at once.
 public final class SimulatedKernel {
-  nonisolated(unsafe) static var current = SimulatedKernel()
+  /// The one in use on this thread.
+  static var current: SimulatedKernel {
+    if let pointer = pthread_getspecific(place) {
+      return Unmanaged<SimulatedKernel>.fromOpaque(pointer).takeUnretainedValue()
+    }
+    let kernel = SimulatedKernel()
+    kernel.activate()
+    return kernel
+  }
+  private static let place: pthread_key_t = {
+    var key = pthread_key_t()
+    let code = pthread_key_create(&key) { Unmanaged<SimulatedKernel>.fromOpaque($0!).release() }
+    precondition(code == 0, "no room for another key of threads")
+    return key
+  }()
 
   /// CLOCK_MONOTONIC as the program sees it.
   public var time_ns: UInt64 = 1_000_000_000_000
@@ -42,8 +58,12 @@ public final class SimulatedKernel {
 
   public init() {}
 
-  /// Makes this the kernel the helpers act on.
-  public func activate() { Self.current = self }
+  /// Makes this the kernel the helpers act on, on this thread.
+  public func activate() {
+    let old = pthread_getspecific(Self.place)
+    pthread_setspecific(Self.place, Unmanaged.passRetained(self).toOpaque())
+    if let old { Unmanaged<SimulatedKernel>.fromOpaque(old).release() }
+  }
 
   /// Runs a program on a packet.
   ///
