@@ -18,6 +18,9 @@ struct ApusFaults: ParsableCommand {
   @Flag(help: "A short sample of each scenario.")
   var sample = false
 
+  @Option(help: ArgumentHelp("Only the parts of a scenario whose title has this in it.", valueName: "text"))
+  var only: String?
+
   @Option(help: ArgumentHelp("The apus to run; by default that of `swift build -c release`.", valueName: "path"))
   var apus = ApusFaults.defaultBinary
 
@@ -34,8 +37,8 @@ struct ApusFaults: ParsableCommand {
     }
     let report = FaultReport()
     for scenario in scenarios {
-      let context = FaultContext(scenario: scenario, apus: apus, isSample: sample, report: report)
-      context.attempt("the scenario itself") { try scenario.run(context) }
+      let context = FaultContext(scenario: scenario, apus: apus, isSample: sample, only: only, report: report)
+      context.attempt("the scenario itself", isPart: false) { try scenario.run(context) }
     }
     print(try report.conditions(isSample: sample))
     print(report.markdown(), terminator: "")
@@ -66,6 +69,8 @@ struct FaultContext {
   let scenario: Scenario
   let apus: String
   let isSample: Bool
+  /// Which parts to run, by what is in their titles; `nil`: all.
+  let only: String?
   let report: FaultReport
 
   /// A count, or a smaller one for the sample.
@@ -77,7 +82,8 @@ struct FaultContext {
   }
 
   /// Runs a part; what it throws becomes a broken promise, so that the other parts still run.
-  func attempt(_ title: String, _ body: () throws -> Void) {
+  func attempt(_ title: String, isPart: Bool = true, _ body: () throws -> Void) {
+    if isPart, let only, !title.contains(only) { return }
     do {
       try body()
     } catch {
