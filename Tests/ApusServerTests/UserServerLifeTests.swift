@@ -40,7 +40,7 @@ struct UserServerLifeTests {
     try directory.write("f", "file")
     try directory.write("large", [UInt8](repeating: 1, count: 20_000_000))
     var configuration = UserServerConfiguration()
-    configuration.shutdownGrace_s = 60
+    configuration.shutdownGrace_s = 300
     let logger = Logger(label: "test")
     let server = UserServer(
       root: try DocumentRoot(path: directory.path), configuration: configuration, logger: logger)
@@ -57,15 +57,20 @@ struct UserServerLifeTests {
     try await busy.receive(1000)
     await services.triggerGracefulShutdown()
     #expect(try await idle.receiveAll().isEmpty)
-    // Idle connections end first; a moment later nobody listens.
-    #expect(eventually(within_ms: 5000) { (try? RawClient(port: port)) == nil })
+    // Idle connections end first; a moment later nobody listens. Waiting must not hold up the thread that closes.
+    var isRefused = false
+    for _ in 0..<600 where !isRefused {
+      isRefused = (try? RawClient(port: port)) == nil
+      if !isRefused { try await Task.sleep(for: .milliseconds(50)) }
+    }
+    #expect(isRefused)
     #expect(try await busy.response().body.count == 20_000_000)
     #expect(try await busy.response().field("Connection") == "close")
     #expect(try await busy.receiveAll().isEmpty)
     let clock = ContinuousClock()
     let end = clock.now
     try await running.value
-    #expect(clock.now - end < .seconds(30), "the grace need not be waited for")
+    #expect(clock.now - end < .seconds(200), "the grace need not be waited for")
   }
 
   @Test("shutdown closes what is still busy after the grace")

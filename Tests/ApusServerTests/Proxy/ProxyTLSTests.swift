@@ -55,10 +55,8 @@ struct ProxyTLSTests {
       let server = try TLSUpstream(files, answering: Self.answer)
       try await withProxy(to: try upstream(server.port, host: host, authorities: authorities)) { port, _ in
         let client = try RawClient(port: port)
-        let clock = ContinuousClock()
-        let start = clock.now
+        // Told as soon as it is known: with a time-out it would be 504.
         for _ in 0..<2 { #expect(try await client.exchange(get("/app", "X-Secret: s\r\n")).status == 502) }
-        #expect(clock.now - start < .seconds(4), "told as soon as it is known")
         #expect(text(try await client.exchange(get("/file")).body) == "from the directory")
       }
       #expect(server.requests.isEmpty, "who it is must be known before it is told anything")

@@ -130,7 +130,7 @@ struct ReverseProxyTests {
       #expect(try await client.exchange(get("/first")).status == 200)
       let post = "POST /second HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
       #expect(try await client.exchange(post).status == 502)
-      #expect(posts.received.count == 1)
+      #expect(posts.received.count { $0.contains("/second") } == 1)
     }
   }
 
