@@ -59,6 +59,9 @@ enum ServerLimits {
   static let listenBacklog: Int32 = 4096
   /// Connections accepted in one go before others get their turn.
   static let acceptsPerWake: UInt = 64
+  /// While connections wait because so many are open, one in so many of an event loop's is closed each second, of those
+  /// that are idle.
+  static let idleShareClosedAtLimit = 8
   /// Bytes of one read from a connection.
   static let readBytes = 4096
   /// Answers to pipelined requests are collected up to this size before they are written. It is also the memory a

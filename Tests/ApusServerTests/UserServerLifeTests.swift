@@ -127,6 +127,32 @@ struct UserServerLifeTests {
       #expect(before <= 5)
     }
   }
+
+  @Test("at the limit idle connections make room, those that have asked stay")
+  func limitAndIdle() async throws {
+    try await withServer {
+      $0.connectionsMax = 4
+    } _: { port, directory, _ in
+      try directory.write("f", "file")
+      var idle: [RawClient] = []
+      for _ in 0..<3 {
+        let client = try RawClient(port: port)
+        #expect(try await client.exchange(get("/f")).status == 200)
+        idle.append(client)
+      }
+      // Half of a request: not idle.
+      let asking = try RawClient(port: port)
+      try await asking.send("GET /f HTTP/1.1\r\nHo")
+      // Each comes in long before the others' idle timeout ends.
+      for _ in 0..<3 {
+        let newcomer = try RawClient(port: port)
+        #expect(try await newcomer.exchange(get("/f")).status == 200)
+        idle.append(newcomer)
+      }
+      try await asking.send("st: a\r\n\r\n")
+      #expect(try await asking.response().status == 200)
+    }
+  }
 }
 
 /// Says that the group it is in runs.

@@ -25,7 +25,7 @@ public struct ClientPrefixLengths: Sendable, Equatable {
 
 /// What can be set of the user-mode server; the defaults are those of `ServerLimits`.
 public struct UserServerConfiguration: Sendable, Equatable {
-  /// Connections open at once; more wait in the accept queue.
+  /// Connections open at once; more wait in the accept queue, until some end or idle ones make room.
   public var connectionsMax = ServerLimits.connectionsMaxDefault
   /// Connections one client may have open; further ones are closed at once. `nil`: as many as there are.
   public var connectionsPerClientMax: Int?

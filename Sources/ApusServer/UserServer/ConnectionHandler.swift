@@ -291,6 +291,8 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
 
   // MARK: Time
 
+  var idle_s: Int? { isIdle ? worker.tick - progressTick : nil }
+
   private var isIdle: Bool {
     guard case .open = state else { return false }
     return input == nil && unwrittenNow == 0

@@ -7,7 +7,9 @@ import Synchronization
 protocol ServedConnection: AnyObject {
   /// Once a second: is it getting on?
   func look()
-  /// The server shuts down: ends as soon as what has been asked is answered.
+  /// Seconds since it last had something to do; `nil`: it has.
+  var idle_s: Int? { get }
+  /// The server shuts down, or needs the place: ends as soon as what has been asked is answered.
   func closeIfIdle()
   /// Ends whatever its state.
   func abort()
@@ -33,6 +35,8 @@ final class ServerWorker {
   let filesComeFirst: Bool
   /// How many there are, among which memory and descriptors are divided.
   private let workers: Int
+  /// Of the connections of all event loops.
+  private let limit: ConnectionLimit
   /// Where answers are logged, if they are.
   let accessLog: AccessLog?
   private var ticking: RepeatedTask?
@@ -44,7 +48,8 @@ final class ServerWorker {
 
   init(
     sites: Sites, configuration: UserServerConfiguration, rates: RequestRateLimiter?, counters: Counters,
-    workers: Int, upstream: UpstreamPool? = nil, filesComeFirst: Bool = true, accessLog: AccessLog? = nil
+    workers: Int, limit: ConnectionLimit, upstream: UpstreamPool? = nil, filesComeFirst: Bool = true,
+    accessLog: AccessLog? = nil
   ) {
     self.accessLog = accessLog
     self.upstream = upstream
@@ -53,6 +58,7 @@ final class ServerWorker {
     self.counters = counters
     self.rates = rates
     self.workers = workers
+    self.limit = limit
     files = Self.files(of: sites, configuration, workers: workers)
     output = ByteBufferAllocator().buffer(capacity: ServerLimits.outputBytesMax)
   }
@@ -99,7 +105,20 @@ final class ServerWorker {
   private func look() {
     tick += 1
     for connection in Array(connections.values) { connection.look() }
+    if limit.isReached { makeRoom() }
     files.closeIdle(now_ns: now_ns)
+  }
+
+  /// Newcomers wait in the accept queue, and those kept open for a next request that may not come are in their way. RFC
+  /// 9112 section 9.5 lets a server close them at any time; some a second go, the longest idle first.
+  private func makeRoom() {
+    let idle = connections.values.compactMap { connection in
+      connection.idle_s.map { (connection: connection, idle_s: $0) }
+    }
+    let count = max(1, connections.count / ServerLimits.idleShareClosedAtLimit)
+    for (connection, idle_s) in idle.sorted(by: { $0.idle_s > $1.idle_s }).prefix(count) where idle_s >= 1 {
+      connection.closeIfIdle()
+    }
   }
 
   /// From now on answers say `Connection: close`; idle connections are closed.

@@ -59,8 +59,8 @@ final class UserServer: Service {
       counters.append(own)
       let pool = upstream.map { UpstreamPool($0, timeouts: configuration.proxy, loop: loop, logger: logger) }
       let worker = ServerWorker(
-        sites: sites, configuration: configuration, rates: rates, counters: own, workers: loops.count, upstream: pool,
-        filesComeFirst: upstream?.filesComeFirst ?? true, accessLog: accessLog)
+        sites: sites, configuration: configuration, rates: rates, counters: own, workers: loops.count, limit: limit,
+        upstream: pool, filesComeFirst: upstream?.filesComeFirst ?? true, accessLog: accessLog)
       workers[ObjectIdentifier(loop)] = .makeBoxSendingValue(worker, eventLoop: loop)
     }
     self.workers = workers

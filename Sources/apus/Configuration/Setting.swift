@@ -137,7 +137,8 @@ extension Setting {
 
   private static let limits: [Setting] = [
     Setting(
-      "limits.connections", .one("number"), "Connections of the user half open at once; more wait.",
+      "limits.connections", .one("number"),
+      "Connections of the user half open at once; more wait, and idle ones make room.",
       preset: "`\(UserServerConfiguration().connectionsMax)`",
       isReloadable: false
     ) { $1.server.connectionsMax = try Number.parse($0[0], 1...10_000_000) },

@@ -152,6 +152,11 @@ extension HTTP2Connection: ServedConnection {
     }
   }
 
+  var idle_s: Int? {
+    guard case .no = ending, openStreams == 0 else { return nil }
+    return waited_s
+  }
+
   /// Begins the orderly end (RFC 9113 section 6.8): first a GOAWAY that refuses nothing, for requests on their way.
   func closeIfIdle() {
     guard case .no = ending else { return }

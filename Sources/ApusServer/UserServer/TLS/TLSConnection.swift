@@ -108,6 +108,8 @@ extension TLSConnection: ServedConnection {
     if waited_s >= TLSLimits.handshakeTimeout_s { abort() }
   }
 
+  /// A handshake is on its way, or late.
+  var idle_s: Int? { nil }
   func closeIfIdle() { abort() }
   func abort() { context?.close(promise: nil) }
 }
