@@ -61,6 +61,23 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
     progressTick = worker.tick
   }
 
+  /// Serves an accepted connection; whether it is still open.
+  ///
+  /// A connection that the kernel half hands over brings its first request with it, and so do most others by the time
+  /// they are accepted. It is read at once: if it is also the last one, the event loop never hears of the connection, and
+  /// all that would register it is saved.
+  static func prepare(_ channel: any Channel, worker: ServerWorker) throws -> Bool {
+    let handler = ConnectionHandler(worker: worker)
+    try channel.pipeline.syncOperations.addHandler(handler)
+    handler.serveAtOnce()
+    guard handler.context != nil, let options = channel.syncOptions else { return false }
+    // Set here and not as options of the bootstrap, which makes a chain of futures of them for every connection.
+    try options.setOption(.allowRemoteHalfClosure, value: true)
+    try options.setOption(.autoRead, value: false)
+    try options.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: ServerLimits.readBytes))
+    return true
+  }
+
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     if !transport.isTLS { direct = DirectSocket(context.channel) }
@@ -107,8 +124,19 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
 
   // MARK: Reading
 
+  private func serveAtOnce() {
+    guard let context, let direct else { return }
+    // New memory only where a connection keeps the old, because its request is incomplete.
+    worker.received.clear()
+    if direct.receive(into: &worker.received) { take(worker.received, context) }
+  }
+
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    var received = unwrapInboundIn(data)
+    take(unwrapInboundIn(data), context)
+  }
+
+  private func take(_ bytes: consuming ByteBuffer, _ context: ChannelHandlerContext) {
+    var received = bytes
     switch state {
     case .open, .sending, .proxying:
       if input != nil {

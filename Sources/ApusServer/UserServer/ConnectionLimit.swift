@@ -1,4 +1,3 @@
-import NIOCore
 import Synchronization
 
 /// Counts the connections of all listeners. At the limit listeners stop accepting: what comes waits in the accept
@@ -35,39 +34,5 @@ final class ConnectionLimit: Sendable {
       return waiting
     }
     for resume in resumed { resume() }
-  }
-}
-
-/// Keeps a listener from accepting beyond the limit.
-///
-/// NIO accepts several connections for one read, so the limit may be passed by `ServerLimits.acceptsPerWake`.
-final class AcceptGate: ChannelDuplexHandler {
-  typealias InboundIn = Channel
-  typealias OutboundIn = Channel
-
-  private let limit: ConnectionLimit
-
-  init(limit: ConnectionLimit) { self.limit = limit }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    limit.acquire()
-    let limit = limit
-    unwrapInboundIn(data).closeFuture.whenComplete { _ in limit.release() }
-    context.fireChannelRead(data)
-  }
-
-  func read(context: ChannelHandlerContext) {
-    guard limit.isReached else {
-      context.read()
-      return
-    }
-    let loop = context.eventLoop
-    let bound = NIOLoopBound((self, context), eventLoop: loop)
-    limit.whenBelow {
-      loop.execute {
-        let (gate, context) = bound.value
-        if context.channel.isActive { gate.read(context: context) }
-      }
-    }
   }
 }

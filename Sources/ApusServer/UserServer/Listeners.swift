@@ -41,10 +41,10 @@ final class Listeners: Sendable {
 
   /// Listens on all addresses or on none.
   ///
-  /// - Parameter initialize: prepares an accepted connection; called on its event loop.
+  /// - Parameter prepare: called for each connection, on its event loop, before that waits for anything.
   /// - Returns: the addresses, with the ports the kernel chose for port 0.
   func bind(
-    _ addresses: [SocketAddress], _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    _ addresses: [SocketAddress], _ prepare: @escaping Acceptor.Preparation
   ) async throws -> [SocketAddress] {
     var bound: [any Channel] = []
     var result: [SocketAddress] = []
@@ -53,7 +53,7 @@ final class Listeners: Sendable {
         try checkUnused(address)
         var address = address
         for loop in group.makeIterator() {
-          var bootstrap = bootstrap(on: loop, initialize)
+          var bootstrap = bootstrap(on: loop, prepare)
             .serverChannelOption(.socketOption(NIOBSDSocket.Option(rawValue: SO_REUSEPORT)), value: 1)
           if address.protocol == .inet6 {
             // [::] takes IPv4 as well, whatever net.ipv6.bindv6only says: the kernel part cannot know.
@@ -74,14 +74,6 @@ final class Listeners: Sendable {
     let all = bound
     channels.withLock { $0 += all }
     return result
-  }
-
-  /// Takes over a socket that listens already, and owns its descriptor from here on.
-  func adopt(
-    _ descriptor: CInt, _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-  ) async throws {
-    let channel = try await bootstrap(on: group, initialize).withBoundSocket(descriptor).get()
-    channels.withLock { $0.append(channel) }
   }
 
   func close() async {
@@ -109,12 +101,10 @@ final class Listeners: Sendable {
     guard result == 0 else { throw IOError(errnoCode: errno, reason: "bind") }
   }
 
-  private func bootstrap(
-    on group: any EventLoopGroup, _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-  ) -> ServerBootstrap {
+  private func bootstrap(on loop: any EventLoop, _ prepare: @escaping Acceptor.Preparation) -> ServerBootstrap {
     let limit = limit
     let gate = gate
-    return ServerBootstrap(group: group)
+    return ServerBootstrap(group: loop)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelOption(.backlog, value: ServerLimits.listenBacklog)
       .serverChannelOption(.maxMessagesPerRead, value: ServerLimits.acceptsPerWake)
@@ -124,23 +114,8 @@ final class Listeners: Sendable {
       // NIO's own handler waits a second after EMFILE and its like before it accepts again.
       .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(AcceptGate(limit: limit))
+          try channel.pipeline.syncOperations.addHandler(Acceptor(limit: limit, gate: gate, prepare: prepare))
         }
-      }
-      .childChannelInitializer { channel in
-        do {
-          try gate.admit(channel)
-          // Set here and not as options of the bootstrap, which makes a chain of futures of them for every connection.
-          if let options = channel.syncOptions {
-            try options.setOption(.allowRemoteHalfClosure, value: true)
-            try options.setOption(.autoRead, value: false)
-            try options.setOption(
-              .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: ServerLimits.readBytes))
-          }
-        } catch {
-          return channel.eventLoop.makeFailedFuture(error)
-        }
-        return initialize(channel)
       }
   }
 }

@@ -25,6 +25,8 @@ final class ServerWorker {
   var date = DateCache()
   /// Where answers are collected before they are written. Connections use it in turn, each until it flushes.
   var output: ByteBuffer
+  /// What connections are read into as they are accepted.
+  var received: ByteBuffer
   /// Whether the server is shutting down: the next answer is the last of its connection.
   private(set) var isDraining = false
   /// Seconds since the worker began, as far as timeouts need to know.
@@ -61,6 +63,7 @@ final class ServerWorker {
     self.limit = limit
     files = Self.files(of: sites, configuration, workers: workers)
     output = ByteBufferAllocator().buffer(capacity: ServerLimits.outputBytesMax)
+    received = ByteBufferAllocator().buffer(capacity: ServerLimits.readBytes)
   }
 
   /// Answers the next request of every connection from other settings. What is being answered is answered to its end
@@ -96,14 +99,16 @@ final class ServerWorker {
 
   func remove(_ connection: any ServedConnection) {
     connections[ObjectIdentifier(connection)] = nil
-    guard connections.isEmpty else { return }
-    ticking?.cancel()
-    ticking = nil
   }
 
   /// One look at every connection a second stands in for timers that would be set and cancelled for every request.
   private func look() {
     tick += 1
+    if connections.isEmpty {
+      // Not when the last one went: where they come one by one a timer would be set and cancelled for each.
+      ticking?.cancel()
+      ticking = nil
+    }
     for connection in Array(connections.values) { connection.look() }
     if limit.isReached { makeRoom() }
     files.closeIdle(now_ns: now_ns)

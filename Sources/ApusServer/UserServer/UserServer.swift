@@ -72,7 +72,7 @@ final class UserServer: Service {
   /// - Returns: the addresses listened on.
   /// - Throws: `CannotListen`, with a message for the user.
   func bind(_ addresses: [SocketAddress]) async throws -> [SocketAddress] {
-    try await listeners.bind(addresses, initializer)
+    try await listeners.bind(addresses, preparation(ConnectionHandler.prepare))
   }
 
   /// As `bind(_:)`, for TLS. The files of the certificates are watched from then on.
@@ -80,9 +80,10 @@ final class UserServer: Service {
     tls.withLock { $0 = settings }
     let bound = try await listeners.bind(
       addresses,
-      initializer { [self] channel, worker in
-        guard let settings = tls.withLock({ $0 }) else { return }
-        try TLSConnection.configure(channel, worker: worker, settings: settings)
+      preparation { [self] channel, worker in
+        guard let settings = tls.withLock({ $0 }) else { return false }
+        try TLSConnection.prepare(channel, worker: worker, settings: settings)
+        return true
       })
     let interval = TimeAmount.seconds(Int64(TLSLimits.certificateCheckInterval_s))
     group.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
@@ -120,37 +121,22 @@ final class UserServer: Service {
     }
   }
 
-  /// Serves a socket that listens already (socket activation, or the kernel half's own arrangement).
-  ///
-  /// - Parameter descriptor: owned by the server from here on.
-  func adopt(listener descriptor: CInt) async throws {
-    try await listeners.adopt(descriptor, initializer)
-  }
-
   /// Connections open now.
   var connections: Int { limit.connections }
 
   /// Requests answered since the start.
   var requests: Int { counters.reduce(0) { $0 + $1.requests.load(ordering: .relaxed) } }
 
-  private var initializer: @Sendable (any Channel) -> EventLoopFuture<Void> {
-    initializer { channel, worker in
-      try channel.pipeline.syncOperations.addHandler(ConnectionHandler(worker: worker))
-    }
-  }
-
-  /// Prepares an accepted connection.
-  private func initializer(
-    _ body: @escaping @Sendable (any Channel, ServerWorker) throws -> Void
-  ) -> @Sendable (any Channel) -> EventLoopFuture<Void> {
+  /// What is done with an accepted connection, given the worker of its event loop.
+  private func preparation(
+    _ body: @escaping @Sendable (any Channel, ServerWorker) throws -> Bool
+  ) -> Acceptor.Preparation {
     let workers = workers
     return { channel in
-      channel.eventLoop.makeCompletedFuture {
-        guard let worker = workers[ObjectIdentifier(channel.eventLoop)] else {
-          preconditionFailure("a connection on an event loop that is not the server's")
-        }
-        try body(channel, worker.value)
+      guard let worker = workers[ObjectIdentifier(channel.eventLoop)] else {
+        preconditionFailure("a connection on an event loop that is not the server's")
       }
+      return try body(channel, worker.value)
     }
   }
 

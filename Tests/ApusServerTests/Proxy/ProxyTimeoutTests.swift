@@ -123,11 +123,11 @@ struct ProxyTimeoutTests {
       #expect(try await client.receiveAll().isEmpty)
     }
     let kept = ScriptedUpstream.answering(.ok("kept"))
-    try await withProxy(to: try upstream(at: kept.port), timeouts: timeouts { $0.idle_s = 1 }) { port, _ in
+    try await withProxy(to: try upstream(at: kept.port), timeouts: timeouts { $0.idle_s = 4 }) { port, _ in
       let client = try RawClient(port: port)
       for _ in 0..<2 { #expect(try await client.exchange(get("/app")).status == 200) }
       #expect(kept.received.count == 1)
-      try await Task.sleep(for: .seconds(3))
+      try await Task.sleep(for: .seconds(7))
       #expect(try await client.exchange(get("/app")).status == 200)
       #expect(kept.received.count == 2)
     }

@@ -34,9 +34,8 @@ final class TLSConnection: ChannelInboundHandler, RemovableChannelHandler {
   }
 
   /// Prepares an accepted connection.
-  static func configure(_ channel: any Channel, worker: ServerWorker, settings: TLSSettings) throws {
-    // The handshake reads as it comes.
-    try channel.syncOptions?.setOption(.autoRead, value: true)
+  static func prepare(_ channel: any Channel, worker: ServerWorker, settings: TLSSettings) throws {
+    try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
     try channel.syncOptions?.setOption(
       .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: TLSLimits.readBytes))
     let pipeline = channel.pipeline.syncOperations
