@@ -55,7 +55,7 @@ extension Connection {
     if segment.acknowledgement != sendNext {
       return segment.sequenceLength == 0 ? arrivePart(segment) : .unacknowledged
     }
-    acknowledgeAll()
+    acknowledgeAll(segment)
     if segment.sequenceLength == 0 { return arriveAcknowledgement() }
     if state == ConnectionState.closing { return arriveClosing(segment) }
     return segment.payloadLength != 0 ? .request : .finish
@@ -109,7 +109,7 @@ extension Connection {
       return arriveAgain(segment)
     }
     if owesAcknowledgement && segment.acknowledgement == sendNext {
-      acknowledgeAll()
+      acknowledgeAll(segment)
       owed = 0
     }
     return .acknowledge
@@ -152,7 +152,7 @@ extension Connection {
     sendNext = sendNext &+ responseLength &+ (closes ? 1 : 0)
     peerClosed = segment.flags.has(TCPFlags.fin) ? 2 : 0
     state = closes ? ConnectionState.closing : ConnectionState.answering
-    answered = answered &+ 1
+    if answered != .max { answered = answered &+ 1 }
   }
 
   /// The client's FIN is answered with ours.

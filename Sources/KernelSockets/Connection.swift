@@ -49,8 +49,10 @@ public struct Connection: BitwiseCopyable {
   public var lastWindow: UInt16 = 0
   /// CLOCK_REALTIME second its Date named.
   public var responseSecond: UInt32 = 0
-  /// Requests answered on this connection.
-  public var answered: UInt32 = 0
+  /// Requests answered on this connection, up to 65535.
+  public var answered: UInt16 = 0
+  /// When the client's time-out was noticed, by the clock of our timestamps: its lower half.
+  public var timeoutTick: UInt16 = 0
   /// The largest segment the client takes, in bytes without headers.
   public var segmentSizeMax: UInt16 = 0
   /// Bytes of the last answered request.
@@ -70,7 +72,8 @@ public struct Connection: BitwiseCopyable {
   /// Duplicate acknowledgements in a row.
   public var duplicates: UInt8 = 0
   public var recovery = Recovery.none
-  public var reserved: UInt8 = 0
+  /// `congestionWindow` before the client's time-out.
+  public var windowBeforeTimeout = InitialWindow.segments
   /// When the client's FIN, or something of it again, was acknowledged last: CLOCK_MONOTONIC_COARSE, in seconds.
   public var endedSecond: UInt32 = 0
 

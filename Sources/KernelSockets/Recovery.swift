@@ -22,7 +22,8 @@ extension Connection {
   }
 
   /// Nothing of what we sent is missing, and so nothing of the request is unacknowledged for much longer.
-  @inline(__always) mutating func acknowledgeAll() {
+  @inline(__always) mutating func acknowledgeAll(_ segment: Segment) {
+    undoTimeout(segment)
     if state == ConnectionState.answering { state = ConnectionState.idle }
     if sendUnacknowledged != sendNext && recovery == Recovery.none && congestionWindow < InitialWindow.segments {
       congestionWindow = congestionWindow &+ 1
@@ -40,6 +41,7 @@ extension Connection {
       sendUnacknowledged = segment.acknowledgement
       lastWindow = segment.window
       duplicates = 0
+      undoTimeout(segment)
       if recovery != Recovery.none {
         // After a time-out the window opens again (RFC 5681 section 3.1), in the next burst.
         if recovery == Recovery.timeout && congestionWindow < InitialWindow.segments {
@@ -55,6 +57,12 @@ extension Connection {
       return .quiet
     }
     duplicates = duplicates < 255 ? duplicates &+ 1 : 255
+    if recovery == Recovery.timeout {
+      // What was sent again is lost again, for the probe behind it has come. A block below the acknowledgement says that
+      // something came twice (RFC 2883). Two segments, if the first is lost, make two duplicates.
+      let isHole = segment.options.hasSACK && SequenceNumber(segment.options.sackEnd) > segment.acknowledgement
+      return isHole && duplicates & 1 != 0 ? .retransmit : .quiet
+    }
     if recovery != Recovery.none { return .quiet }
     return isEndSeen(segment) || duplicates >= duplicatesMax ? beginRecovery() : .quiet
   }
@@ -85,11 +93,27 @@ extension Connection {
   /// The client has sent its request again, after a time-out of its own (RFC 5681 section 3.1, equation 4 and the loss
   /// window): it says what it has.
   @inline(__always) mutating func arriveAgain(_ segment: Segment) -> Arrival {
+    if recovery != Recovery.timeout && options.hasTimestamps {
+      windowBeforeTimeout = congestionWindow
+      timeoutTick = UInt16(truncatingIfNeeded: TimestampClock.now(offset: timestampOffset))
+    }
     sendUnacknowledged = segment.acknowledgement
     recovery = Recovery.timeout
     duplicates = 0
     shrink(to: 1)
     return .retransmit
+  }
+
+  /// The time-out was none, only a delay, if what the client acknowledges after it was sent before it: the timestamp it
+  /// sends back says so (the Eifel detection, RFC 3522 section 3.2). Then the window is as it was (RFC 4015 section 3.4).
+  /// A client with two requests unacknowledged waits no longer than two round trips (RFC 8985 section 7.2), and that is
+  /// how it stands whenever it has a next request sooner than our acknowledgement of the last.
+  @inline(__always) private mutating func undoTimeout(_ segment: Segment) {
+    if recovery != Recovery.timeout || !options.hasTimestamps { return }
+    // Of the low halves: a time-out is over long before they have gone round, in 65 s.
+    if (UInt16(truncatingIfNeeded: segment.options.echo) &- timeoutTick) >> 15 == 0 { return }
+    congestionWindow = windowBeforeTimeout
+    recovery = Recovery.none
   }
 
   /// How many segments are sent again at once. After a time-out of the client's, two for each acknowledgement of a

@@ -222,6 +222,7 @@ final class Bench {
     if var connection = try machine.connection(flow) {
       connection.responseSecond = 0
       connection.endedSecond = 0
+      connection.timeoutTick = 0
       outcome.connection = withUnsafeBytes(of: connection) { Array($0) }
     }
     if ignoresMissEvents {

@@ -110,6 +110,65 @@ import Wire
     #expect(connection.congestionWindow == 10)
   }
 
+  /// A time-out after `bytes` have come; `timeoutTick` is set to 1000.
+  private func timedOut(have bytes: UInt32, options: AgreedOptions) -> Connection {
+    var connection = answering(options: options)
+    let again = segment(
+      [.psh, .ack], sequence: 500, acknowledgement: start &+ bytes, payload: 100, options: stamped(options))
+    #expect(connection.arrive(again) == .retransmit && connection.congestionWindow == 1)
+    #expect(connection.windowBeforeTimeout == 10)
+    connection.timeoutTick = 1000
+    return connection
+  }
+
+  private func ack(_ bytes: UInt32, sackEnd: UInt32? = nil, echo: UInt32) -> Segment {
+    var made = ack(bytes, sackEnd: sackEnd, options: AgreedOptions(rawValue: 0x5f))
+    made.options.echo = echo
+    return made
+  }
+
+  @Test("a time-out was only a delay if what was sent before it is acknowledged after it: the window is as it was")
+  func spuriousTimeout() {
+    let options = AgreedOptions(rawValue: 0x5f)
+    for echo: UInt32 in [999, 0x1_03e7, 0xffff_ff00] {
+      var connection = timedOut(have: 0, options: options)
+      #expect(connection.arrive(ack(length, echo: echo)) == .acknowledge && connection.congestionWindow == 10)
+      connection = timedOut(have: 0, options: options)
+      #expect(connection.arrive(ack(2896, echo: echo)) == .quiet && connection.recovery == Recovery.none)
+      #expect(connection.congestionWindow == 10)
+      #expect(connection.arrive(ack(length, echo: echo)) == .acknowledge)
+    }
+    // What was sent again is acknowledged, or nobody can tell.
+    for echo: UInt32 in [1000, 1001, 0x1_03e8] {
+      var connection = timedOut(have: 0, options: options)
+      #expect(connection.arrive(ack(2896, echo: echo)) == .retransmit && connection.recovery == Recovery.timeout)
+      #expect(connection.arrive(ack(length, echo: echo)) == .acknowledge && connection.congestionWindow == 2)
+    }
+    var connection = timedOut(have: 0, options: .none)
+    #expect(connection.arrive(ack(length)) == .acknowledge && connection.congestionWindow == 1)
+  }
+
+  @Test("a second time-out does not forget the window before the first")
+  func secondTimeout() {
+    var connection = timedOut(have: 0, options: AgreedOptions(rawValue: 0x5f))
+    let again = segment(
+      [.psh, .ack], sequence: 500, acknowledgement: start, payload: 100, options: ack(0, echo: 0).options)
+    #expect(connection.arrive(again) == .retransmit)
+    #expect(connection.windowBeforeTimeout == 10 && connection.timeoutTick == 1000)
+  }
+
+  @Test("after a time-out a block above what is missing is a loss again; one below it is no more than a duplicate")
+  func lostAgain() {
+    var connection = timedOut(have: 1448, options: AgreedOptions(rawValue: 0x5f))
+    #expect(connection.arrive(ack(1448, sackEnd: 1448, echo: 1000)) == .quiet)
+    connection = timedOut(have: 1448, options: AgreedOptions(rawValue: 0x5f))
+    #expect(connection.arrive(ack(1448, sackEnd: 2896, echo: 1000)) == .retransmit)
+    // The second of a pair.
+    #expect(connection.arrive(ack(1448, sackEnd: 4344, echo: 1000)) == .quiet)
+    #expect(connection.arrive(ack(1448, sackEnd: 2896, echo: 1000)) == .retransmit)
+    #expect(connection.arrive(ack(4344, echo: 1000)) == .retransmit)
+  }
+
   @Test("RFC 6928: what may be sent at once")
   func initialWindow() {
     for (size, window) in [(UInt16(536), UInt32(5360)), (1024, 10_240), (1460, 14_600), (4036, 14_600), (8960, 17_920)]
