@@ -39,7 +39,7 @@ final class Bench {
   }
 
   /// Those that workloads use whatever `--sizes` says.
-  static let fixedSizes = [1024, 10_240]
+  static let fixedSizes = [1024, 10_240, 14_000]
 
   func add(_ result: BenchResult) { results.append(result) }
   func add(_ figure: MicroFigure) { micro.append(figure) }
@@ -115,13 +115,13 @@ extension Bench {
   ///   - sizes: whose answers are checked, and held by those that can, before anything else.
   ///   - suffix: of the targets.
   func withServers(
-    _ peers: [any Peer], sizes: [Int], link_Mbps: Int? = nil, suffix: String = "",
+    _ peers: [any Peer], sizes: [Int], link: BenchNetwork.Link = .plain, suffix: String = "",
     _ body: ([RunningServer]) throws -> Void
   ) throws {
     func start(_ index: Int, _ running: [RunningServer]) throws {
       guard index < peers.count else { return try body(running) }
       let peer = peers[index]
-      try BenchNetwork.with(cpus, link_Mbps: link_Mbps) { network in
+      try BenchNetwork.with(cpus, link: link) { network in
         var running = running
         do {
           let place = Place(network: network, root: site.root, cpus: cpus, apus: settings.apus)

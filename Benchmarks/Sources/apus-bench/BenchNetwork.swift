@@ -4,9 +4,18 @@ import TestSupport
 /// The network a server is measured in: two namespaces and veth between them, with the limits the report's 5.1.3 warns
 /// of out of the way.
 enum BenchNetwork {
-  /// - Parameter link_Mbps: the rate both ends are held to; `nil` for as fast as the machine is.
+  /// What lies between the client and the server.
+  enum Link {
+    /// veth as it is: as fast as the machine, and a response of the kernel's TCP is one packet of up to 64 KB.
+    case plain
+    /// Both ends are held to a rate.
+    case rate(Mbps: Int)
+    /// Packets are no larger than on a wire, and the client puts them together again as its network card's driver would.
+    case packets
+  }
+
   static func with<Result>(
-    _ cpus: CPUs, link_Mbps: Int? = nil, _ body: (TestNetwork) throws -> Result
+    _ cpus: CPUs, link: Link = .plain, _ body: (TestNetwork) throws -> Result
   ) throws -> Result {
     try TestNetwork.withVeth { network in
       // Where clients close first their ports are in TIME-WAIT for a minute: many ports, and those used again that
@@ -21,7 +30,11 @@ enum BenchNetwork {
       let addresses = clientAddresses.map { "ip address add \($0)/24 dev eth0" }.joined(separator: "; ")
       try network.client.run(["sh", "-c", addresses]).orThrow()
       try cpus.steer(network)
-      if let link_Mbps { try hold(network, to: link_Mbps) }
+      switch link {
+      case .plain: break
+      case .rate(let rate_Mbps): try hold(network, to: rate_Mbps)
+      case .packets: try separate(network, cpus)
+      }
       return try body(network)
     }
   }
@@ -41,6 +54,25 @@ enum BenchNetwork {
         ]
       ).orThrow()
     }
+  }
+
+  /// No segmentation offload at the server (TSO, which veth would carry as far as the client's socket, and no wire does),
+  /// and generic receive offload at the client. veth does that in a NAPI poll, which would run on the CPU of whoever
+  /// sends; a thread of the client's CPU stands for the interrupt of a network card.
+  private static func separate(_ network: TestNetwork, _ cpus: CPUs) throws {
+    try network.server.run(["ethtool", "-K", "eth0", "tso", "off"]).orThrow()
+    // The ring to the poll has room for 256 packets. A network card's has no more; in front of it is a queue, and Linux
+    // 6.16 and newer let that wait for veth's ring.
+    try network.server.run(["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "10000"]).orThrow()
+    try network.client.run(["ethtool", "-K", "eth0", "gro", "on"]).orThrow()
+    try network.client.run(["sh", "-c", "echo 1 > /sys/class/net/eth0/threaded"]).orThrow()
+    let threads = "grep -ls '^napi/eth0-' /proc/[0-9]*/comm | cut -d/ -f3"
+    let pinned = try eventually(timeout_s: 2) {
+      try CommandResult.run(
+        ["sh", "-c", "for thread in $(\(threads)); do taskset -c -p \(cpus.client) $thread; done"]
+      ).orThrow().output.contains("new affinity")
+    }
+    guard pinned else { throw SupportError("veth has no NAPI thread") }
   }
 
   /// As many open files as the administrator allows, for this process and those it starts.

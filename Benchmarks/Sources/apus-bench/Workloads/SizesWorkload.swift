@@ -81,13 +81,40 @@ struct LinksWorkload: Workload {
   func run(_ bench: Bench) throws {
     let settings = bench.settings
     for link in Self.links_Mbps {
-      try bench.withServers(settings.peers(Self.peers), sizes: settings.sizes, link_Mbps: link) { servers in
+      try bench.withServers(settings.peers(Self.peers), sizes: settings.sizes, link: .rate(Mbps: link)) { servers in
         for size in settings.sizes {
           try bench.compare(
             servers, workload: id, variant: "\(link) Mb/s", size: size, repetitions: repetitions(settings)
           ) {
             .init($0, Clients.wrk, size: size, duration_s: settings.duration_s)
           }
+        }
+      }
+    }
+  }
+}
+
+/// Responses of several segments, with packets as they are on a wire. veth carries a response of the kernel's TCP in one
+/// piece, as a network card with TSO takes it, to the client's socket, where no wire would bring it; those of the kernel
+/// part are packets from the start, and without GRO the client's TCP sees each of them. Here both are packets, and the
+/// client puts them together.
+struct WireWorkload: Workload {
+  let id = "wire"
+  let title = "Packets as on a wire: no TSO at the server, GRO at the client; connections kept"
+  let needs = [Clients.wrk.need, Need(command: "ethtool", package: "ethtool")]
+
+  private static let sizes = [10_240, 14_000]
+
+  func count(_ settings: Bench.Settings) -> Int {
+    settings.frontPeers.count * Self.sizes.count * settings.repetitions
+  }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    try bench.withServers(settings.frontPeers, sizes: Self.sizes, link: .packets) { servers in
+      for size in Self.sizes {
+        try bench.compare(servers, workload: id, size: size) {
+          .init($0, Clients.wrk, size: size, duration_s: settings.duration_s)
         }
       }
     }

@@ -17,7 +17,8 @@ protocol Workload: Sendable {
 
 enum Workloads {
   static let all: [any Workload] = [
-    SizesWorkload(keepsAlive: true), SizesWorkload(keepsAlive: false), SerialWorkload(), LinksWorkload(), MixWorkload(),
+    SizesWorkload(keepsAlive: true), SizesWorkload(keepsAlive: false), WireWorkload(), SerialWorkload(),
+    LinksWorkload(), MixWorkload(),
     SimultaneousWorkload(), IdleWorkload(), OverloadWorkload(), LatencyWorkload(), HandoverWorkload(),
     OnePacketWorkload(), LoggingWorkload(), MicroWorkload(), BudgetWorkload(),
   ]
