@@ -39,7 +39,7 @@ final class Bench {
   }
 
   /// Those that workloads use whatever `--sizes` says.
-  static let fixedSizes = [1024, 10_240, 14_000]
+  static let fixedSizes = [1024, 10_240, 14_000, 102_400, 1_048_576]
 
   func add(_ result: BenchResult) { results.append(result) }
   func add(_ figure: MicroFigure) { micro.append(figure) }

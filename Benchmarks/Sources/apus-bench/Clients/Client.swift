@@ -19,8 +19,12 @@ struct Load {
   var localAddress: String?
   /// A connection that answers later than this has failed.
   var timeout_s = 10.0
+  /// TLS 1.3 with `cipher`; only h2load can be told.
+  var isTLS = false
+  static let cipher = "TLS_AES_128_GCM_SHA256"
 
-  var url: String { "http://\(authority)\(targets[0])" }
+  var url: String { url(targets[0]) }
+  func url(_ target: String) -> String { "\(isTLS ? "https" : "http")://\(authority)\(target)" }
 }
 
 /// A load generator.
@@ -95,12 +99,13 @@ struct H2Load: Client {
   func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures {
     let directory = try ScratchDirectory("h2load")
     let log = directory.path(of: "log")
-    let list = load.targets.map { "http://\(load.authority)\($0)\n" }.joined()
+    let list = load.targets.map { load.url($0) + "\n" }.joined()
     try directory.write(list.utf8, to: "targets")
     var command = ["h2load", "--h1", "-t1", "-c\(load.connections)", "-D", wholeSeconds(load)]
     command += ["-N", "\(Int(load.timeout_s))s", "-i", directory.path(of: "targets")]
     if !load.keepsAlive { command += ["-H", "Connection: close"] }
     if let rate = load.rate { command += ["--rps", "\(max(1, Int(rate / Double(load.connections))))"] }
+    if load.isTLS { command += ["--tls13-ciphers", Load.cipher] }
     if load.wantsTimes { command += ["--log-file", log] }
     let text = try output(command, load, namespace, prefix)
     let times = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""

@@ -64,7 +64,7 @@ final class ConfiguredServer: StartedPeer, StoppableServer {
 extension ConfiguredPeer {
   static let nginx = ConfiguredPeer(
     id: "nginx", title: "nginx", needs: [Need(command: "nginx", package: "nginx-light")], template: "nginx.conf",
-    values: ["nopush": "on", "access_log": "off"],
+    values: ["nopush": "on", "access_log": "off", "tls": ""],
     command: { directory, configuration, _, _ in ["nginx", "-p", directory, "-c", configuration] })
 
   /// nginx, otherwise than best: for the workloads that ask what one setting is worth.
@@ -75,6 +75,20 @@ extension ConfiguredPeer {
     (peer.id, peer.title, peer.port) = (id, title, port)
     peer.values.merge(changes) { $1 }
     return peer
+  }
+
+  /// nginx with TLS 1.3 at port 443 as well; sessions are not resumed, nor is there a reason to.
+  static func nginxTLS(certificate: String, key: String) -> ConfiguredPeer {
+    nginx(
+      "nginx", "nginx, TLS",
+      [
+        "tls": """
+        listen 443 ssl backlog=65535;
+            ssl_certificate \(certificate);
+            ssl_certificate_key \(key);
+            ssl_protocols TLSv1.3;
+        """
+      ])
   }
 
   static let apache = ConfiguredPeer(

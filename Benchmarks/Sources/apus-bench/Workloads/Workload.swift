@@ -20,7 +20,7 @@ enum Workloads {
     SizesWorkload(keepsAlive: true), SizesWorkload(keepsAlive: false), WireWorkload(), SerialWorkload(),
     LinksWorkload(), MixWorkload(),
     SimultaneousWorkload(), IdleWorkload(), OverloadWorkload(), LatencyWorkload(), HandoverWorkload(),
-    OnePacketWorkload(), LoggingWorkload(), MicroWorkload(), BudgetWorkload(),
+    OnePacketWorkload(), LoggingWorkload(), TLSWorkload(), MicroWorkload(), BudgetWorkload(),
   ]
 
   static let quick = ["keepalive", "close", "micro", "budget"]
