@@ -19,7 +19,7 @@ enum ServerLimits {
   // MARK: Files
 
   /// Files up to this size are kept in memory; larger ones are sent with sendfile(2).
-  static let cachedFileBytesMax = 32 * 1024
+  static let cachedFileBytesMax = 64 * 1024
   /// Default budget of the in-memory file cache, for all event loops together.
   static let fileCacheBytesDefault = 64 * 1024 * 1024
   /// A cached file is answered without looking at its path for this long. The old version of a replaced file

@@ -49,7 +49,7 @@ final class FileTransfer {
 
   /// The next portion: `nil` after the last one.
   ///
-  /// The last bytes are read instead, and the file looked at once more behind that: whoever receives them has received
+  /// The file is looked at before each. The last bytes are read instead, and it is looked at once more behind that: whoever receives them has received
   /// one version of the file. (But for what the kernel still holds unsent: sendfile(2) passes on the very pages of the
   /// file. Files replaced by rename are never torn.)
   func nextPortion() throws(DocumentRootRefusal) -> IOData? {
@@ -72,6 +72,7 @@ final class FileTransfer {
           endPiece()
           return .byteBuffer(ByteBuffer(bytes: bytes))
         }
+        guard isUnchanged else { throw .failed(errno: EIO) }
         let end = min(start + ServerLimits.filePortionBytes, tail)
         offset = end - range.lowerBound
         return .fileRegion(FileRegion(fileHandle: open.handle, readerIndex: start, endIndex: end))
@@ -110,7 +111,6 @@ extension ConnectionHandler {
         return
       }
       do {
-        guard transfer.isUnchanged else { throw DocumentRootRefusal.failed(errno: EIO) }
         guard let portion = try transfer.nextPortion() else {
           return transferEnded(context, isLast: transfer.isLast)
         }
