@@ -51,7 +51,8 @@ public struct Connection: BitwiseCopyable {
   public var responseSecond: UInt32 = 0
   /// Requests answered on this connection, up to 65535.
   public var answered: UInt16 = 0
-  /// When the client's time-out was noticed, by the clock of our timestamps: its lower half.
+  /// When a response of several segments was sent, and then when the client's time-out was noticed, by the clock of our
+  /// timestamps: its lower half.
   public var timeoutTick: UInt16 = 0
   /// The largest segment the client takes, in bytes without headers.
   public var segmentSizeMax: UInt16 = 0

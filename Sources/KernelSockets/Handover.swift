@@ -5,16 +5,22 @@ import Wire
 public enum Handover {
   /// Whether the kernel has a socket of its own for the connection: established, or in TIME-WAIT.
   @inline(__always) public static func hasSocket(_ packet: PacketContext, _ flow: FlowKey) -> SocketPresence {
-    guard let socket = Socket(packet, flow, at: flow.localAddress, flow.localPort) else { return .none }
+    guard let socket = Socket(packet, flow, from: flow.remotePort, at: flow.localAddress, flow.localPort) else {
+      return .none
+    }
     return socket.isListening ? .listener : .connection
   }
 
   /// The listener behind: the packet's connection as if it had come to that address and port.
+  ///
+  /// From port 0, from which no connection comes: the client may have one to that very address, from the same port, and
+  /// that would be found in place of the listener. Of a SO_REUSEPORT group this is any; the kernel chooses again
+  /// (inet_steal_sock).
   @inline(__always)
   public static func hasListener(
     _ packet: PacketContext, _ flow: FlowKey, address: IPAddress, port: UInt16
   ) -> Bool {
-    guard let socket = Socket(packet, flow, at: address, port) else { return false }
+    guard let socket = Socket(packet, flow, from: 0, at: address, port) else { return false }
     return socket.isListening
   }
 
@@ -30,7 +36,7 @@ public enum Handover {
     _ packet: PacketContext, _ segment: Segment, _ connection: Connection, allowed: UInt8,
     address: IPAddress, port: UInt16
   ) -> HandoverResult {
-    guard let listener = Socket(packet, segment.flow, at: address, port), listener.isListening else {
+    guard let listener = Socket(packet, segment.flow, from: 0, at: address, port), listener.isListening else {
       return .noListener
     }
     var attributes = RequestSocketAttributes()
@@ -53,18 +59,18 @@ public enum Handover {
 }
 
 extension Socket {
-  /// The socket the kernel would give a packet of this flow to if it had come to that address, of the flow's family, and
-  /// port.
+  /// The socket the kernel would give a packet of this flow's client to if it had come from that port to that address, of
+  /// the flow's family, and port.
   @inline(__always)
-  init?(_ packet: PacketContext, _ flow: FlowKey, at address: IPAddress, _ port: UInt16) {
+  init?(_ packet: PacketContext, _ flow: FlowKey, from remotePort: UInt16, at address: IPAddress, _ port: UInt16) {
     if flow.remoteAddress.isIPv4 {
       var tuple = SocketTuple(
-        sourceAddress: flow.remoteAddress.ipv4, destinationAddress: address.ipv4, sourcePort: flow.remotePort,
+        sourceAddress: flow.remoteAddress.ipv4, destinationAddress: address.ipv4, sourcePort: remotePort,
         destinationPort: port)
       self.init(packet, &tuple, length: SocketTuple.byteCount)
     } else {
       var tuple = FlowKey(
-        remoteAddress: flow.remoteAddress, localAddress: address, remotePort: flow.remotePort, localPort: port)
+        remoteAddress: flow.remoteAddress, localAddress: address, remotePort: remotePort, localPort: port)
       self.init(packet, &tuple, length: SocketTuple.byteCountIPv6)
     }
   }

@@ -95,7 +95,9 @@ extension Connection {
   @inline(__always) mutating func arriveAgain(_ segment: Segment) -> Arrival {
     if recovery != Recovery.timeout && options.hasTimestamps {
       windowBeforeTimeout = congestionWindow
-      timeoutTick = UInt16(truncatingIfNeeded: TimestampClock.now(offset: timestampOffset))
+      let tick = UInt16(truncatingIfNeeded: TimestampClock.now(offset: timestampOffset))
+      // Within a tick of the clock, some milliseconds, the client can have missed nothing: its request had waited here.
+      timeoutTick = tick &+ (tick == timeoutTick ? 1 : 0)
     }
     sendUnacknowledged = segment.acknowledgement
     recovery = Recovery.timeout

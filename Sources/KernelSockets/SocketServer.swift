@@ -88,10 +88,14 @@ extension SocketServer {
   }
 
   @inline(__always) public var segment: Segment { memory.segment.pointee }
-  /// The segment has the options that were agreed on, no others, and no urgent data.
+  /// The segment has the options that were agreed on, no others, and no urgent data. One SACK block may be among them:
+  /// a client that asks again at once says with its next request that the probe behind the last burst came twice (RFC
+  /// 2883).
   @inline(__always) public var isSegmentPlain: Bool {
-    !segment.flags.has(TCPFlags.urg)
-      && segment.headerLength == UInt16(TCPHeader.byteCount) &+ connection.options.byteCount
+    if segment.flags.has(TCPFlags.urg) { return false }
+    let more = segment.headerLength &- UInt16(TCPHeader.byteCount) &- connection.options.byteCount
+    return more == 0
+      || (more == TCPOption.sackBlockByteCount && connection.options.hasSACK && segment.options.hasSACK)
   }
   /// The connection as it will be stored.
   @inline(__always) public var connection: Connection {

@@ -46,6 +46,8 @@ public enum TCPOption {
   public static var timestamps: UInt8 { 8 }
   /// Bytes of the timestamps option and of the two no-operations in front of it (RFC 7323 appendix A).
   public static var timestampsByteCount: UInt16 { 12 }
+  /// Bytes of a SACK option with one block and of the two no-operations in front of it (RFC 2018 section 3).
+  public static var sackBlockByteCount: UInt16 { 12 }
   /// A larger shift count counts as this one (RFC 7323 section 2.3).
   public static var windowShiftMax: UInt8 { 14 }
   /// What a peer that offers no MSS takes over IPv4, and over IPv6 (RFC 9293 section 3.7.1).

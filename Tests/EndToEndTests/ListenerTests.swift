@@ -58,6 +58,21 @@ extension EndToEnd {
       }
     }
 
+    @Test func `a client that is connected to the listener itself, from the same port, is handed over as well`() throws {
+      try TestNetwork.withVeth { network in
+        try network.client.set("ipv4/ip_local_port_range", to: "'40000 40000'")
+        let listener = try TestListener(in: network, port: 8081)
+        let apus = try ApusProcess(in: network, root: Site.shared.root, backendPort: 8081)
+        let direct = try RawClient(network, port: 8081)
+        let client = try RawClient(network)
+        #expect(direct.localPort == 40_000 && client.localPort == 40_000)
+        #expect(try client.get("/small.html?query")["x-peer"] == network.clientAddress)
+        #expect(try direct.get("/small.html?query")["x-peer"] == network.clientAddress)
+        #expect(try apus.status().handovers == 1)
+        listener.kill()
+      }
+    }
+
     @Test func `a connection whose listener closes before the first request is reset`() throws {
       try TestNetwork.withVeth { network in
         let listener = try TestListener(in: network, port: 8081)

@@ -92,6 +92,27 @@ extension KernelPart {
       }
     }
 
+    @Test("a request that says what has come twice is answered; with more than that, or unasked, it is handed over")
+    func duplicateReported() throws {
+      let block: [UInt8] = [1, 1, 5, 10] + Array(repeating: 7, count: 8)
+      let two: [UInt8] = [1, 1, 5, 18] + Array(repeating: 7, count: 16)
+      let table: [(allowed: UInt32, option: [UInt8], isAnswered: Bool)] = [
+        (Self.all, block, true), (Self.all, two, false), (Self.all & ~HandshakeOptions.sack, block, false),
+        (Self.all, [253, 12] + Array(repeating: 0, count: 10), false),
+      ]
+      for row in table {
+        let bench = try bench(allowing: row.allowed)
+        let (client, sent) = try connected(bench)
+        let options = TCPOptionBytes.alignedTimestamps(0x200, echo: sent) + [.raw(row.option)]
+        let packet = client.segment([.psh, .ack], options: options, get("/"))
+        if row.isAnswered {
+          #expect(try bench.send(packet).reply?.payload == page)
+        } else {
+          try bench.send(packet, .handedOver(.segment))
+        }
+      }
+    }
+
     @Test("a window counts with the client's shift")
     func windowShift() throws {
       for (window, isHit) in [(UInt16(0), false), (1, true)] {
