@@ -58,7 +58,8 @@ extension EndToEnd {
       }
     }
 
-    @Test func `a client that is connected to the listener itself, from the same port, is handed over as well`() throws {
+    @Test func `a client that is connected to the listener itself, from the same port, is handed over as well`() throws
+    {
       try TestNetwork.withVeth { network in
         try network.client.set("ipv4/ip_local_port_range", to: "'40000 40000'")
         let listener = try TestListener(in: network, port: 8081)
