@@ -63,7 +63,28 @@ struct Wrk: Client {
     var command = ["wrk", "-t1", "-c\(load.connections)", "-d\(wholeSeconds(load))s", "--latency"]
     command += ["--timeout", "\(Int(load.timeout_s))s"]
     if !load.keepsAlive { command += ["-H", "Connection: close"] }
+    let directory = try ScratchDirectory("wrk")
+    if load.targets.count > 1 {
+      try directory.write(Self.script(load.targets).utf8, to: "targets.lua")
+      command += ["-s", directory.path(of: "targets.lua")]
+    }
     return try ClientOutput.wrk(output(command + [load.url], load, namespace, prefix))
+  }
+
+  /// Lua for wrk: asks for the targets one after the other, by requests made once, with the fields of -H.
+  private static func script(_ targets: [String]) -> String {
+    """
+    local targets = { \(targets.map { "\"\($0)\"" }.joined(separator: ", ")) }
+    local requests, last = {}, 0
+    init = function(args)
+      for index, target in ipairs(targets) do requests[index] = wrk.format(nil, target) end
+    end
+    request = function()
+      last = last % #requests + 1
+      return requests[last]
+    end
+
+    """
   }
 }
 

@@ -126,7 +126,7 @@ struct WireWorkload: Workload {
 struct MixWorkload: Workload {
   let id = "mix"
   let title = "The mix of sizes of the report's Table 5"
-  let needs = [Clients.h2load.need]
+  let needs = [Clients.wrk.need]
 
   private static let variants = [("connections kept", true), ("a connection for each request", false)]
 
@@ -140,7 +140,7 @@ struct MixWorkload: Workload {
       for (variant, keepsAlive) in Self.variants {
         try bench.compare(servers, workload: id, variant: variant, size: nil) { server in
           var measurement = Bench.Measurement(
-            server, Clients.h2load, size: 0, keepsAlive: keepsAlive, duration_s: settings.duration_s)
+            server, Clients.wrk, size: 0, keepsAlive: keepsAlive, duration_s: settings.duration_s)
           measurement.load.targets = SizeMix.requests.map(Site.target)
           // How many of them are hits is a result: `kernelHits`.
           measurement.sizes = []
