@@ -128,7 +128,7 @@ final class KernelMachine: Machine {
   func run(_ packet: [UInt8]) throws -> (verdict: Int32, packet: [UInt8]) {
     _ = takeSent()
     return try namespace.enter {
-      let run = try program.testRun(packet: packet)
+      let run = try OneCPU.run { try program.testRun(packet: packet) }
       return (Int32(bitPattern: run.returnValue), run.packet)
     }
   }

@@ -7,8 +7,8 @@ final class Acceptor: ChannelDuplexHandler {
   typealias InboundIn = Channel
   typealias OutboundIn = Channel
 
-  /// Prepares a connection, and may answer what has come with it. Whether it is still open, for the event loop to wait
-  /// for more.
+  /// Prepares a connection, and may answer what has come with it. False: it has been answered and closed, and the event
+  /// loop has nothing to wait for.
   typealias Preparation = @Sendable (any Channel) throws -> Bool
 
   private let limit: ConnectionLimit

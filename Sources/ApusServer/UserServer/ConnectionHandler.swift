@@ -70,7 +70,8 @@ final class ConnectionHandler: ChannelInboundHandler, ServedConnection {
     let handler = ConnectionHandler(worker: worker)
     try channel.pipeline.syncOperations.addHandler(handler)
     handler.serveAtOnce()
-    guard handler.context != nil, let options = channel.syncOptions else { return false }
+    if case .closed = handler.state { return false }
+    guard let options = channel.syncOptions else { throw ChannelError.operationUnsupported }
     // Set here and not as options of the bootstrap, which makes a chain of futures of them for every connection.
     try options.setOption(.allowRemoteHalfClosure, value: true)
     try options.setOption(.autoRead, value: false)

@@ -49,9 +49,9 @@ final class FileTransfer {
 
   /// The next portion: `nil` after the last one.
   ///
-  /// The file is looked at before each. The last bytes are read instead, and it is looked at once more behind that: whoever receives them has received
-  /// one version of the file. (But for what the kernel still holds unsent: sendfile(2) passes on the very pages of the
-  /// file. Files replaced by rename are never torn.)
+  /// The file is looked at before each. The last bytes are read instead, and it is looked at once more behind that:
+  /// whoever receives them has received one version of the file. (But for what the kernel still holds unsent: sendfile(2)
+  /// passes on the very pages of the file. Files replaced by rename are never torn.)
   func nextPortion() throws(DocumentRootRefusal) -> IOData? {
     while let piece = pieces.first {
       switch piece {

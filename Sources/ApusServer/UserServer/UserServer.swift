@@ -81,7 +81,7 @@ final class UserServer: Service {
     let bound = try await listeners.bind(
       addresses,
       preparation { [self] channel, worker in
-        guard let settings = tls.withLock({ $0 }) else { return false }
+        guard let settings = tls.withLock({ $0 }) else { throw ClientGate.Refusal.notServed }
         try TLSConnection.prepare(channel, worker: worker, settings: settings)
         return true
       })
