@@ -153,9 +153,7 @@ extension Connection {
     peerClosed = segment.flags.has(TCPFlags.fin) ? 2 : 0
     state = closes ? ConnectionState.closing : ConnectionState.answering
     if answered != .max { answered = answered &+ 1 }
-    if owesAcknowledgement && options.hasTimestamps {
-      timeoutTick = UInt16(truncatingIfNeeded: TimestampClock.now(offset: timestampOffset))
-    }
+    if owesAcknowledgement && options.hasTimestamps { timeoutTick = tick }
   }
 
   /// The client's FIN is answered with ours.

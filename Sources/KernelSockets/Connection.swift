@@ -51,8 +51,7 @@ public struct Connection: BitwiseCopyable {
   public var responseSecond: UInt32 = 0
   /// Requests answered on this connection, up to 65535.
   public var answered: UInt16 = 0
-  /// When a response of several segments was sent, and then when the client's time-out was noticed, by the clock of our
-  /// timestamps: its lower half.
+  /// The `tick` at which a response of several segments was sent, and then that at which the client's time-out was noticed.
   public var timeoutTick: UInt16 = 0
   /// The largest segment the client takes, in bytes without headers.
   public var segmentSizeMax: UInt16 = 0

@@ -95,7 +95,7 @@ extension Connection {
   @inline(__always) mutating func arriveAgain(_ segment: Segment) -> Arrival {
     if recovery != Recovery.timeout && options.hasTimestamps {
       windowBeforeTimeout = congestionWindow
-      let tick = UInt16(truncatingIfNeeded: TimestampClock.now(offset: timestampOffset))
+      let tick = tick
       // Within a tick of the clock, some milliseconds, the client can have missed nothing: its request had waited here.
       timeoutTick = tick &+ (tick == timeoutTick ? 1 : 0)
     }
@@ -105,6 +105,9 @@ extension Connection {
     shrink(to: 1)
     return .retransmit
   }
+
+  /// The clock of our timestamps: its lower half.
+  @inline(__always) var tick: UInt16 { UInt16(truncatingIfNeeded: TimestampClock.now(offset: timestampOffset)) }
 
   /// The time-out was none, only a delay, if what the client acknowledges after it was sent before it: the timestamp it
   /// sends back says so (the Eifel detection, RFC 3522 section 3.2). Then the window is as it was (RFC 4015 section 3.4).

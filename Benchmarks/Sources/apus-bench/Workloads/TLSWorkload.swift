@@ -26,8 +26,7 @@ struct TLSWorkload: Workload {
     ).orThrow()
     let peers: [any Peer] = [
       ConfiguredPeer.nginxTLS(certificate: certificate, key: key),
-      ApusPeer(
-        form: .user, arguments: ["--tls", ":443", "--certificate", certificate, "--key", key], name: "apus-user"),
+      ApusPeer(form: .user, arguments: ["--tls", ":443", "--certificate", certificate, "--key", key]),
     ]
     try bench.withServers(peers, sizes: Self.sizes) { servers in
       for server in servers { try Self.check(server, in: directory) }

@@ -18,9 +18,8 @@ protocol Workload: Sendable {
 enum Workloads {
   static let all: [any Workload] = [
     SizesWorkload(keepsAlive: true), SizesWorkload(keepsAlive: false), WireWorkload(), SerialWorkload(),
-    LinksWorkload(), MixWorkload(),
-    SimultaneousWorkload(), IdleWorkload(), OverloadWorkload(), LatencyWorkload(), HandoverWorkload(),
-    OnePacketWorkload(), LoggingWorkload(), TLSWorkload(), MicroWorkload(), BudgetWorkload(),
+    LinksWorkload(), MixWorkload(), SimultaneousWorkload(), IdleWorkload(), OverloadWorkload(), LatencyWorkload(),
+    HandoverWorkload(), OnePacketWorkload(), LoggingWorkload(), TLSWorkload(), MicroWorkload(), BudgetWorkload(),
   ]
 
   static let quick = ["keepalive", "close", "micro", "budget"]
