@@ -63,7 +63,9 @@ enum Player {
   /// run out.
   private static let slots = DispatchSemaphore(value: 24)
 
-  /// Scripts wait, so each has a thread of its own.
+  /// Scripts wait, so each has a thread of its own, which stays on its CPU: packets on veth and tun are received on the
+  /// CPU that sends them, as a network card steers those of a connection to one, and the program remembers by CPU which
+  /// SYNs have come before.
   static func play(_ exchange: Exchange, in world: LiveWorld) async {
     if let mismatch = await mismatch(of: exchange, in: world) { exchange.record(mismatch) }
   }
@@ -76,7 +78,7 @@ enum Player {
         Self.slots.wait()
         defer { Self.slots.signal() }
         do {
-          try Runner.play(exchange, in: world)
+          try OneCPU.run(number: Int(world.client.port)) { try Runner.play(exchange, in: world) }
           continuation.resume(returning: nil)
         } catch {
           continuation.resume(returning: error)

@@ -213,28 +213,3 @@ private enum NamespaceCalls {
     unsafeBitCast(dlsym(nil, "setns"), to: (@convention(c) (CInt, CInt) -> CInt).self)(descriptor, type)
   }
 }
-
-/// One CPU for a program that keeps something for each: what it noted in one run it must find in the next.
-enum OneCPU {
-  private typealias Call = @convention(c) (CInt, Int, UnsafeMutableRawPointer) -> CInt
-  // Declared by <sched.h> only with _GNU_SOURCE, which Swift's Glibc module is built without.
-  private static let getAffinity = unsafeBitCast(dlsym(nil, "sched_getaffinity"), to: Call.self)
-  private static let setAffinity = unsafeBitCast(dlsym(nil, "sched_setaffinity"), to: Call.self)
-
-  /// Runs `body`, which may not wait for a task, on the first CPU this thread may use.
-  static func run<Value>(_ body: () throws -> Value) throws -> Value {
-    // Room for 8192 processors, the most Linux can be built for (CONFIG_NR_CPUS).
-    var allowed = [UInt64](repeating: 0, count: 128)
-    let size = allowed.count * MemoryLayout<UInt64>.size
-    guard getAffinity(0, size, &allowed) == 0, let word = allowed.firstIndex(where: { $0 != 0 }) else {
-      throw TestNamespace.Failure(call: "sched_getaffinity", code: errno)
-    }
-    var first = [UInt64](repeating: 0, count: 128)
-    first[word] = allowed[word] & ~(allowed[word] &- 1)
-    guard setAffinity(0, size, &first) == 0 else {
-      throw TestNamespace.Failure(call: "sched_setaffinity", code: errno)
-    }
-    defer { _ = setAffinity(0, size, &allowed) }
-    return try body()
-  }
-}
