@@ -36,7 +36,7 @@ enum ServerLimits {
   static let copiedBodyBytesMax = 16 * 1024
   /// Bytes handed to sendfile(2) at a time; the file is looked at again before each portion.
   static let filePortionBytes = 512 * 1024
-  /// The last bytes of a large file, which are read, not sent with sendfile(2).
+  /// The last bytes of a large file, which to a slow client are not sent with sendfile(2) but read.
   static let fileTailBytes = 1024
   /// Large files kept open, all event loops together.
   static let openFilesMax = 256

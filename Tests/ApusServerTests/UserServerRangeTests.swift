@@ -125,4 +125,25 @@ struct UserServerRangeTests {
       #expect(try await cut.receiveAll().count < 10_000_000)
     }
   }
+
+  @Test("a file overwritten while a slow client receives it does not arrive whole")
+  func overwritten() async throws {
+    try await withServer { port, directory, _ in
+      // More than a socket takes at once: over loopback, with its large segments, that is megabytes.
+      let size = 12_000_000
+      let file = try directory.write("f", content(size))
+      try await Task.sleep(for: .milliseconds(ServerLimits.quiet_ms + 50))
+      let slow = try RawClient(port: port, receiveBuffer: 16_384)
+      try await slow.send(get("/f"))
+      try await slow.receive(1000)
+      let zeroes = [UInt8](repeating: 0, count: size)
+      let descriptor = Descriptor(owning: open(file, O_WRONLY | O_CLOEXEC))
+      #expect(pwrite(descriptor.number, zeroes, size, 0) == size)
+      #expect(try await slow.receiveAll().count < size)
+      // The next client gets the new bytes.
+      try await Task.sleep(for: .milliseconds(ServerLimits.fileValidity_ms + 50))
+      let next = try await RawClient(port: port).exchange(get("/f"))
+      #expect(next.status == 200 && next.body == zeroes)
+    }
+  }
 }

@@ -33,15 +33,12 @@ extension ConnectionHandler {
     enqueue(.byteBuffer(rest), context)
   }
 
-  /// The same with a part of a file.
-  func write(_ region: FileRegion, of file: OpenFile, _ context: ChannelHandlerContext) {
-    guard queuedWrites == 0, let direct else { return enqueue(.fileRegion(region), context) }
+  /// How many bytes of a part of a file the socket takes.
+  func sendAtOnce(_ region: FileRegion, of file: OpenFile) -> Int {
+    guard queuedWrites == 0, let direct else { return 0 }
     let sent = direct.send(file.file.descriptor.number, region.readerIndex..<region.endIndex)
     writtenBytes &+= sent
-    guard sent < region.readableBytes else { return }
-    var rest = region
-    rest.moveReaderIndex(forwardBy: sent)
-    enqueue(.fileRegion(rest), context)
+    return sent
   }
 
   /// Gives the channel what the socket is not to have at once. Nothing is written in any other way while it is not out.

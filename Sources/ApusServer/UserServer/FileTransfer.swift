@@ -31,13 +31,16 @@ final class FileTransfer {
   private var offset = 0
   /// The piece that is the last of the file's: its end is read, not sent from the page cache.
   private let lastFilePiece: Int
+  /// Whether the last bytes wait for a last look at the file: as soon as the socket has not taken all at once.
+  fileprivate var holdsTailBack: Bool
   /// Whether the connection ends with it.
   let isLast: Bool
   /// Whether portions are being sent just now, so that it need not be begun again.
   fileprivate var isSending = false
 
-  init(_ open: OpenFile, _ pieces: [PartialResponse.Piece], isLast: Bool) {
+  init(_ open: OpenFile, _ pieces: [PartialResponse.Piece], isLast: Bool, holdsTailBack: Bool) {
     self.open = open
+    self.holdsTailBack = holdsTailBack
     self.pieces = pieces[...]
     lastFilePiece = pieces.lastIndex { if case .file = $0 { true } else { false } } ?? 0
     self.isLast = isLast
@@ -49,9 +52,11 @@ final class FileTransfer {
 
   /// The next portion: `nil` after the last one.
   ///
-  /// The file is looked at before each. The last bytes are read instead, and it is looked at once more behind that:
-  /// whoever receives them has received one version of the file. (But for what the kernel still holds unsent: sendfile(2)
-  /// passes on the very pages of the file. Files replaced by rename are never torn.)
+  /// The file is looked at before each. What the socket takes are the very pages of the file (sendfile(2)), and no later
+  /// look could call them back: a file overwritten while they are on their way is torn, one replaced by rename never.
+  /// So where the socket takes everything at once that look is the last. Where it does not, the file has time to change:
+  /// then the last bytes are read, not sent from the page cache, and the file is looked at once more before they leave.
+  /// A client that gets all of them got one version, but for what the kernel still held.
   func nextPortion() throws(DocumentRootRefusal) -> IOData? {
     while let piece = pieces.first {
       switch piece {
@@ -64,8 +69,8 @@ final class FileTransfer {
           endPiece()
           continue
         }
-        let isLast = pieces.startIndex == lastFilePiece
-        let tail = isLast ? max(range.lowerBound, range.upperBound - ServerLimits.fileTailBytes) : range.upperBound
+        let hasTail = holdsTailBack && pieces.startIndex == lastFilePiece
+        let tail = hasTail ? max(range.lowerBound, range.upperBound - ServerLimits.fileTailBytes) : range.upperBound
         guard start < tail else {
           let bytes = try open.file.descriptor.read(range.upperBound - start, at: start)
           guard bytes.count == range.upperBound - start, isUnchanged else { throw .failed(errno: EIO) }
@@ -81,6 +86,12 @@ final class FileTransfer {
     return nil
   }
 
+  /// The socket has not taken the end of the last portion.
+  fileprivate func takeBack(_ count: Int) {
+    offset -= count
+    holdsTailBack = true
+  }
+
   private func endPiece() {
     pieces.removeFirst()
     offset = 0
@@ -92,7 +103,7 @@ extension ConnectionHandler {
   func send(
     _ file: OpenFile, _ pieces: [PartialResponse.Piece], isLast: Bool, _ context: ChannelHandlerContext
   ) {
-    let transfer = FileTransfer(file, pieces, isLast: isLast)
+    let transfer = FileTransfer(file, pieces, isLast: isLast, holdsTailBack: direct == nil)
     state = .sending(transfer)
     writeOutput(context, more: true)
     sendPortions(of: transfer, context)
@@ -114,17 +125,31 @@ extension ConnectionHandler {
         guard let portion = try transfer.nextPortion() else {
           return transferEnded(context, isLast: transfer.isLast)
         }
-        sent += portion.readableBytes
-        logged?.bodyBytes += portion.readableBytes
-        switch portion {
-        case .byteBuffer(let bytes): write(bytes, more: transfer.hasMore, context)
-        case .fileRegion(let region): write(region, of: transfer.open, context)
-        }
+        let written = write(portion, of: transfer, context)
+        sent += written
+        logged?.bodyBytes += written
       } catch {
         // Fewer bytes than Content-Length said: the client knows that it has not got the file.
         end(context)
         return
       }
     }
+  }
+
+  /// How many bytes are on their way, or wait in the channel.
+  private func write(_ portion: IOData, of transfer: FileTransfer, _ context: ChannelHandlerContext) -> Int {
+    switch portion {
+    case .byteBuffer(let bytes): write(bytes, more: transfer.hasMore, context)
+    case .fileRegion(var region):
+      let taken = sendAtOnce(region, of: transfer.open)
+      let left = region.readableBytes - taken
+      if left > 0 && !transfer.holdsTailBack {
+        transfer.takeBack(left)
+        return taken
+      }
+      region.moveReaderIndex(forwardBy: taken)
+      if left > 0 { enqueue(.fileRegion(region), context) }
+    }
+    return portion.readableBytes
   }
 }
