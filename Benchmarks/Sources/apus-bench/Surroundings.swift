@@ -15,7 +15,8 @@ enum Surroundings {
         + "nothing else is said. CPU per request is wall time minus idle time of the server's CPU.",
       versions(settings.peers),
       "Limits: \(descriptors) descriptors, ports 1024 to 65535, ab from another address in each run, tcp_tw_reuse at the client, net.core.somaxconn 65535, "
-        + "net.core.netdev_max_backlog \(read("/proc/sys/net/core/netdev_max_backlog")).",
+        + "net.core.netdev_max_backlog \(read("/proc/sys/net/core/netdev_max_backlog")), "
+        + "congestion control \(read("/proc/sys/net/ipv4/tcp_congestion_control")).",
       hooks(),
     ]
   }
