@@ -39,6 +39,11 @@ public struct PacketContext {
   public func store(_ offset: UInt32, from source: UnsafeRawPointer, length: UInt32) -> Bool {
     Helper.storeBytes(raw, offset, source, length) == 0
   }
+  /// Four bytes of the packet, in its byte order, have been replaced by others: makes the checksum at an offset, which
+  /// covers them, say so.
+  @inline(__always) public func replaceInChecksum(at offset: UInt32, _ old: UInt32, by new: UInt32) {
+    _ = Helper.replaceInChecksum(raw, offset, old, new)
+  }
   /// Makes the packet longer or shorter at its end.
   @inline(__always) public func resize(to length: UInt32) -> Bool { Helper.changeTail(raw, length) == 0 }
   /// The largest datagram the packet's device carries, in bytes; `nil` if the kernel does not say.

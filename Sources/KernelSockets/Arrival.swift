@@ -75,7 +75,7 @@ extension Connection {
 
   /// The connection has been over for longer than 2 MSL, as the kernel counts them (TCP_TIMEWAIT_LEN): an entry stays
   /// until its place is needed, but nothing is left to wait for.
-  @inline(__always) func isForgettable(at now_s: UInt32) -> Bool { isOver && now_s &- endedSecond > 60 }
+  @inline(__always) func isForgettable(at now_s: UInt16) -> Bool { isOver && now_s &- endedSecond > 60 }
 
   /// A bare acknowledgement of all that was sent.
   @inline(__always) private mutating func arriveAcknowledgement() -> Arrival {

@@ -74,8 +74,11 @@ public struct Connection: BitwiseCopyable {
   public var recovery = Recovery.none
   /// `congestionWindow` before the client's time-out.
   public var windowBeforeTimeout = InitialWindow.segments
-  /// When the client's FIN, or something of it again, was acknowledged last: CLOCK_MONOTONIC_COARSE, in seconds.
-  public var endedSecond: UInt32 = 0
+  /// When the client's FIN, or something of it again, was acknowledged last: CLOCK_MONOTONIC_COARSE, in seconds, its
+  /// lower half.
+  public var endedSecond: UInt16 = 0
+  /// The shortest round trip seen, in milliseconds.
+  public var roundTrip = RoundTrip.unknown
 
   @inline(__always) public init() {}
 
@@ -99,6 +102,7 @@ public struct Connection: BitwiseCopyable {
     options = AgreedOptions(echoedBy: segment.options)
     timestampOffset = proof.timestampOffset
     peerTimestamp = segment.options.timestamp
+    noteRoundTrip(segment)
   }
 
   @inline(__always) public var owesAcknowledgement: Bool { owed != 0 }

@@ -96,6 +96,7 @@ extension SocketServer {
       count(.handover)
     }
     let backend = backend
+    correctEcho()
     let result = Handover.give(
       packet, segment, connection, allowed: optionsAllowed, address: backend.address, port: backend.port)
     if case .given = result {

@@ -24,6 +24,7 @@ extension Connection {
   /// Nothing of what we sent is missing, and so nothing of the request is unacknowledged for much longer.
   @inline(__always) mutating func acknowledgeAll(_ segment: Segment) {
     undoTimeout(segment)
+    noteRoundTrip(segment)
     if state == ConnectionState.answering { state = ConnectionState.idle }
     if sendUnacknowledged != sendNext && recovery == Recovery.none && congestionWindow < InitialWindow.segments {
       congestionWindow = congestionWindow &+ 1

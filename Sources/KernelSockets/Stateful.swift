@@ -103,7 +103,7 @@ extension SocketServer {
       counting: .reset)
   }
 
-  @inline(__always) private var now_s: UInt32 { UInt32(truncatingIfNeeded: Clock.coarse_ns / 1_000_000_000) }
+  @inline(__always) private var now_s: UInt16 { UInt16(truncatingIfNeeded: Clock.coarse_ns / 1_000_000_000) }
 
   /// Stores what the connection has become.
   @inline(__always) func keep(_ stored: Stored?) -> Bool {

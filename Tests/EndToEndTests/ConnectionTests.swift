@@ -62,6 +62,22 @@ extension EndToEnd {
       }
     }
 
+    @Test func `the time a client takes for its request is no round trip to the server behind`() throws {
+      try Bench.kernel(warm: [Site.small]) { bench in
+        for hits in 0..<2 {
+          let client = try bench.connect()
+          for _ in 0..<hits { expectFile(try client.get(Site.small), Site.small) }
+          pause(seconds: 2)
+          expectFile(try client.get("\(Site.small)?query"), Site.small)
+          let report = try bench.network.server.run(["ss", "-tinH", "dport", "=", ":\(client.localPort)"]).output
+          // The kernel's smoothed round trip time (RFC 6298), in milliseconds.
+          let field = try #require(report.split(separator: " ").first { $0.hasPrefix("rtt:") })
+          let roundTrip_ms = try #require(field.dropFirst(4).split(separator: "/").first.flatMap { Double($0) })
+          #expect(roundTrip_ms < 500, "\(report)")
+        }
+      }
+    }
+
     @Test func `an answer of the kernel part is the user half's, Date aside`() throws {
       try Bench.kernel { bench in
         for path in [Site.small, Site.other, Site.empty] {

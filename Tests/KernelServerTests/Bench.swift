@@ -223,6 +223,7 @@ final class Bench {
       connection.responseSecond = 0
       connection.endedSecond = 0
       connection.timeoutTick = 0
+      connection.roundTrip = 0
       outcome.connection = withUnsafeBytes(of: connection) { Array($0) }
     }
     if ignoresMissEvents {

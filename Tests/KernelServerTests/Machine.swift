@@ -65,22 +65,23 @@ struct MachineOutcome: Equatable {
 }
 
 extension MachineOutcome {
-  /// The machines have clocks of their own: our timestamp and the checksum it is in, which has been verified if the
-  /// segment is a good one, do not count when they are compared.
+  /// The machines have clocks of their own: our timestamp, or what is handed over for it, and the checksum it is in, which
+  /// has been verified if the segment is a good one, do not count when they are compared.
   var withoutTime: MachineOutcome {
     var outcome = self
-    outcome.packet = Self.withoutTime(packet)
-    outcome.sent = sent.map(Self.withoutTime)
+    outcome.packet = Self.withoutTime(packet, isOurs: verdict != Outcome.next)
+    outcome.sent = sent.map { Self.withoutTime($0, isOurs: true) }
     return outcome
   }
 
-  private static func withoutTime(_ frame: [UInt8]) -> [UInt8] {
-    guard let segment = ReceivedSegment(frame), segment.faults.isEmpty, let timestamp = segment.timestampPlace else {
+  private static func withoutTime(_ frame: [UInt8], isOurs: Bool) -> [UInt8] {
+    guard let segment = ReceivedSegment(frame), segment.faults.isEmpty, let value = segment.timestampPlace else {
       return frame
     }
     var frame = frame
     let checksum = segment.transportPlace + 16
-    for place in [checksum, checksum + 1, timestamp, timestamp + 1, timestamp + 2, timestamp + 3] { frame[place] = 0 }
+    let time = isOurs ? value : value + 4
+    for place in [checksum, checksum + 1, time, time + 1, time + 2, time + 3] { frame[place] = 0 }
     return frame
   }
 }

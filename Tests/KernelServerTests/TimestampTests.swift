@@ -198,6 +198,50 @@ extension KernelPart {
       #expect(attributes.hasTimestamps == 0 && attributes.hasSACK == 0 && attributes.hasWindowScale == 1)
     }
 
+    @Test("the segment handed over says the shortest round trip, or none, and its checksum is right", arguments: [0, 3])
+    func roundTrip(checksumState: UInt8) throws {
+      let bench = try Bench(onlySimulated: true)
+      bench.control.handshakeOptions = Self.all
+      bench.store(.page("/", "x"))
+      let kernel = bench.simulatedKernel.kernel
+      func handedOver(_ packet: Packet) throws -> (echo: UInt32, isChanged: Bool) {
+        kernel.checksumState = checksumState
+        defer { kernel.checksumState = 0 }
+        let outcome = try bench.send(packet)
+        let segment = try #require(ReceivedSegment(outcome.packet))
+        #expect(outcome.verdict == Outcome.next)
+        // A partial checksum does not cover what the segment says.
+        if checksumState == 0 { #expect(segment.faults.isEmpty) }
+        #expect(segment.payload == get("/missing"))
+        return (try #require(segment.timestamps).echo, !outcome.isUntouched)
+      }
+      func wait(ms: UInt64) { kernel.time_ns += ms * 1_000_000 }
+      // Asked for at once.
+      var (client, sent) = try connected(bench)
+      wait(ms: 30)
+      #expect(try handedOver(request(client, 0x200, echo: sent, get("/missing"))) == (sent, false))
+      // The client has been thinking.
+      (client, sent) = try connected(bench)
+      wait(ms: 3000)
+      #expect(try handedOver(request(client, 0x200, echo: sent, get("/missing"))).echo &- sent > 3500)
+      // It has been seen how fast it can be.
+      (client, sent) = try connected(bench)
+      let answer = try #require(try bench.send(request(client, 0x200, echo: sent)).reply?.timestamps).value
+      client.advance(request: get("/").count, response: page.count)
+      wait(ms: 20)
+      try bench.send(
+        client.segment(options: TCPOptionBytes.alignedTimestamps(0x201, echo: answer)), .dropped(.acknowledgement))
+      wait(ms: 3000)
+      let last = try handedOver(request(client, 0x202, echo: answer, get("/missing"))).echo
+      #expect(last &- answer >= 2980 && last &- answer < 3020)
+      // Timestamps that stand elsewhere are left as they are.
+      (client, sent) = try connected(bench)
+      wait(ms: 3000)
+      let options: [TCPOptionBytes] = [.timestamps(0x200, echo: sent), .noOperation, .noOperation]
+      let outcome = try bench.send(client.segment([.psh, .ack], options: options, get("/missing")))
+      #expect(outcome.verdict == Outcome.next && outcome.isUntouched)
+    }
+
     @Test("without SYN cookies in the kernel every SYN is left to it")
     func noCookies() throws {
       let bench = try bench(allowing: 7)

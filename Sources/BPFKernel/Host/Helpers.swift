@@ -21,6 +21,20 @@ enum Helper {
     kernel.onStore?()
     return 0
   }
+  /// A partial checksum is that of the pseudo-header alone, and stays as it is (inet_proto_csum_replace4).
+  static func replaceInChecksum(_ context: MutablePointer, _ offset: UInt32, _ old: UInt32, _ new: UInt32) -> Int64 {
+    let place = Int(offset)
+    guard place + 2 <= kernel.packet.count else { return -14 }
+    if kernel.checksumState == 3 { return 0 }
+    // RFC 1624 section 3, equation 3, of words in network byte order.
+    func halves(_ word: UInt32) -> UInt32 { word.bigEndian >> 16 + word.bigEndian & 0xffff }
+    let checksum = UInt32(kernel.packet[place]) << 8 | UInt32(kernel.packet[place + 1])
+    var sum = ~checksum & 0xffff + halves(~old) + halves(new)
+    while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
+    kernel.packet[place] = UInt8(~sum >> 8 & 0xff)
+    kernel.packet[place + 1] = UInt8(~sum & 0xff)
+    return 0
+  }
   static func loadBytes(_ context: Pointer, _ offset: UInt32, _ to: MutablePointer, _ length: UInt32) -> Int64 {
     let end = Int(offset) + Int(length)
     guard end <= kernel.packet.count else { return -14 }

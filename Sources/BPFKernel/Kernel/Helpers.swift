@@ -29,6 +29,12 @@ enum Helper {
     unsafeBitCast(9, to: (@convention(c) (MutablePointer, UInt32, Pointer, UInt32, UInt64) -> Int64).self)(
       context, offset, from, length, 0)
   }
+  /// bpf_l4_csum_replace: four bytes the checksum covers, but not as part of the pseudo-header.
+  @inline(__always)
+  static func replaceInChecksum(_ context: MutablePointer, _ offset: UInt32, _ old: UInt32, _ new: UInt32) -> Int64 {
+    unsafeBitCast(11, to: (@convention(c) (MutablePointer, UInt32, UInt64, UInt64, UInt64) -> Int64).self)(
+      context, offset, UInt64(old), UInt64(new), 4)
+  }
   /// bpf_skb_load_bytes.
   @inline(__always)
   static func loadBytes(_ context: Pointer, _ offset: UInt32, _ to: MutablePointer, _ length: UInt32) -> Int64 {
