@@ -96,8 +96,10 @@ public struct Verdict: Equatable {
   @inline(__always) public static var redirect: Verdict { Verdict(rawValue: 7) }
 }
 
-/// CLOCK_MONOTONIC, right to a few milliseconds.
+/// CLOCK_MONOTONIC.
 public enum Clock {
+  @inline(__always) public static var now_ns: UInt64 { Helper.time_ns() }
+  /// Right to a few milliseconds, and cheaper.
   @inline(__always) public static var coarse_ns: UInt64 { Helper.coarseTime_ns() }
 }
 

@@ -77,7 +77,7 @@ struct PartWriter {
     let isLast = part.end == part.responseLength
     let closes = isLast && connection.state == ConnectionState.closing
     memory.reply.pointee = connection.reply(
-      sequence: connection.responseSequence &+ part.offset,
+      to: memory.segment.pointee, sequence: connection.responseSequence &+ part.offset,
       acknowledgement: connection.owesAcknowledgement ? connection.requestSequence : connection.receiveNext,
       flags: TCPFlags.ack | (isLast ? TCPFlags.psh : 0) | (closes ? TCPFlags.fin : 0))
     memory.reply.pointee.payloadLength = UInt16(truncatingIfNeeded: part.end &- part.offset)

@@ -5,9 +5,10 @@ import Wire
 ///     6           5   4      3...0
 ///     timestamps  -   SACK   window shift of the client, 15: none
 ///
-/// Nothing is stored of a handshake. What does not fit in the cookie rides in the low six bits of the timestamp the
-/// SYN-ACK carries and the client sends back, in the order of the kernel's own cookies (net/ipv4/syncookies.c). So
-/// without timestamps there is neither SACK nor a window scale.
+/// Nothing is stored of a handshake. What does not fit in the cookie rides in the high six bits of what is added to the
+/// clock for the connection's timestamps, and the client sends it back. So without timestamps there is neither SACK nor a
+/// window scale. The kernel's own cookies (net/ipv4/syncookies.c) put the same bits at the other end, and their timestamps
+/// back by up to 63 ms; these are true, and their age is that of a round trip.
 public struct AgreedOptions: BitwiseCopyable, Equatable, Sendable {
   public var rawValue: UInt8
   @inline(__always) public init(rawValue: UInt8) { self.rawValue = rawValue }
@@ -17,6 +18,10 @@ public struct AgreedOptions: BitwiseCopyable, Equatable, Sendable {
   private static var sack: UInt8 { 0x10 }
   private static var timestamps: UInt8 { 0x40 }
   private static var carriedBits: UInt32 { 0x3f }
+  private static var carriedShift: UInt32 { 26 }
+  /// No timestamp of a handshake comes back later: its cookie is right for two periods of 64 s. In milliseconds, and less
+  /// than what is left below the bits.
+  private static var ageMax: UInt32 { 128_000 }
 
   /// What a SYN offers and this host allows.
   ///
@@ -31,11 +36,17 @@ public struct AgreedOptions: BitwiseCopyable, Equatable, Sendable {
     if both & SegmentOptions.Present.sackPermitted != 0 { rawValue |= Self.sack }
   }
 
-  /// What the first segment with data says: it has timestamps if they were agreed on, and sends ours back.
-  @inline(__always) public init(echoedBy options: SegmentOptions) {
+  /// What the first segment with data says: it has timestamps if they were agreed on, and sends ours back. One that sends
+  /// something else back agrees on nothing more.
+  ///
+  /// - Parameter clockOffset: added to the clock for a connection without options.
+  @inline(__always) public init(echoedBy segment: Segment, clockOffset: UInt32) {
     rawValue = Self.noShift
-    if options.hasTimestamps {
-      rawValue = Self.timestamps | UInt8(truncatingIfNeeded: options.echo & Self.carriedBits)
+    if !segment.options.hasTimestamps { return }
+    rawValue |= Self.timestamps
+    let carrying = segment.options.echo &- segment.time &- clockOffset &+ Self.ageMax
+    if carrying & ((1 << Self.carriedShift) &- 1) <= Self.ageMax {
+      rawValue = Self.timestamps | UInt8(truncatingIfNeeded: carrying >> Self.carriedShift)
     }
   }
 
@@ -51,9 +62,8 @@ public struct AgreedOptions: BitwiseCopyable, Equatable, Sendable {
   /// What timestamps take of every segment's room (RFC 6691 section 3).
   @inline(__always) public var byteCount: UInt16 { hasTimestamps ? TCPOption.timestampsByteCount : 0 }
 
-  /// The latest timestamp that is not in the future and carries the options.
-  @inline(__always) public func carried(by timestamp: UInt32) -> UInt32 {
-    let carrying = (timestamp & ~Self.carriedBits) | (UInt32(rawValue) & Self.carriedBits)
-    return carrying &- (carrying & Self.carriedBits > timestamp & Self.carriedBits ? Self.carriedBits &+ 1 : 0)
+  /// What is added to the clock for a connection with these options.
+  @inline(__always) public func clockOffset(_ offset: UInt32) -> UInt32 {
+    offset &+ (UInt32(rawValue) & Self.carriedBits) << Self.carriedShift
   }
 }

@@ -153,7 +153,7 @@ extension Connection {
     peerClosed = segment.flags.has(TCPFlags.fin) ? 2 : 0
     state = closes ? ConnectionState.closing : ConnectionState.answering
     if answered != .max { answered = answered &+ 1 }
-    if owesAcknowledgement && options.hasTimestamps { timeoutTick = tick }
+    if owesAcknowledgement && options.hasTimestamps { timeoutTick = tick(of: segment) }
   }
 
   /// The client's FIN is answered with ours.

@@ -99,8 +99,8 @@ public struct Connection: BitwiseCopyable {
     self.init(
       receiveNext: segment.sequence, sendNext: segment.acknowledgement,
       segmentSizeMax: SegmentSizes.size(in: segment.acknowledgement &- 1))
-    options = AgreedOptions(echoedBy: segment.options)
-    timestampOffset = proof.timestampOffset
+    options = AgreedOptions(echoedBy: segment, clockOffset: proof.timestampOffset)
+    timestampOffset = options.clockOffset(proof.timestampOffset)
     peerTimestamp = segment.options.timestamp
     noteRoundTrip(segment)
   }
@@ -113,13 +113,15 @@ public struct Connection: BitwiseCopyable {
     UInt32(segment.window) &<< UInt32(options.windowShift & 15)
   }
 
-  /// A segment of ours.
+  /// A segment of ours, sent because of another.
   @inline(__always)
-  public func reply(sequence: SequenceNumber, acknowledgement: SequenceNumber, flags: UInt8) -> Reply {
+  public func reply(
+    to segment: Segment, sequence: SequenceNumber, acknowledgement: SequenceNumber, flags: UInt8
+  ) -> Reply {
     var reply = Reply(sequence: sequence, acknowledgement: acknowledgement, flags: flags)
     reply.window = options.hasWindowScale ? ReceiveWindow.scaled : ReceiveWindow.size
     reply.options = options
-    reply.timestamp = TimestampClock.now(offset: timestampOffset)
+    reply.timestamp = segment.time &+ timestampOffset
     reply.echo = peerTimestamp
     return reply
   }

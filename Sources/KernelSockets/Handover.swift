@@ -46,7 +46,7 @@ public enum Handover {
       attributes.hasTimestamps = 1
       attributes.receivedTimestamp = segment.options.timestamp
       // The kernel goes on from what it takes for our latest timestamp.
-      attributes.echoedTimestamp = TimestampClock.now(offset: connection.timestampOffset)
+      attributes.echoedTimestamp = segment.time &+ connection.timestampOffset
     }
     if options.hasSACK && allowed & SegmentOptions.Present.sackPermitted != 0 { attributes.hasSACK = 1 }
     if options.hasWindowScale && allowed & SegmentOptions.Present.windowScale != 0 {

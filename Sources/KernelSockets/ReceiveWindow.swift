@@ -12,10 +12,5 @@ public enum ReceiveWindow {
 
 /// The clock of our timestamps: a millisecond a tick, as the kernel's own, which goes on with it after a hand-over.
 public enum TimestampClock {
-  /// CLOCK_MONOTONIC_COARSE moves with the kernel's timer, in the slowest kernels a hundred times a second.
-  static var resolution: UInt32 { 10 }
-
-  @inline(__always) public static func now(offset: UInt32) -> UInt32 {
-    UInt32(truncatingIfNeeded: Clock.coarse_ns / 1_000_000) &+ offset
-  }
+  @inline(__always) public static var now: UInt32 { UInt32(truncatingIfNeeded: Clock.now_ns / 1_000_000) }
 }

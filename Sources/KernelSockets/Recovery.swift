@@ -96,8 +96,8 @@ extension Connection {
   @inline(__always) mutating func arriveAgain(_ segment: Segment) -> Arrival {
     if recovery != Recovery.timeout && options.hasTimestamps {
       windowBeforeTimeout = congestionWindow
-      let tick = tick
-      // Within a tick of the clock, some milliseconds, the client can have missed nothing: its request had waited here.
+      let tick = tick(of: segment)
+      // Within a tick of the clock the client can have missed nothing: its request had waited here.
       timeoutTick = tick &+ (tick == timeoutTick ? 1 : 0)
     }
     sendUnacknowledged = segment.acknowledgement
@@ -107,8 +107,10 @@ extension Connection {
     return .retransmit
   }
 
-  /// The clock of our timestamps: its lower half.
-  @inline(__always) var tick: UInt16 { UInt16(truncatingIfNeeded: TimestampClock.now(offset: timestampOffset)) }
+  /// When a segment came, by the clock of our timestamps: its lower half.
+  @inline(__always) func tick(of segment: Segment) -> UInt16 {
+    UInt16(truncatingIfNeeded: segment.time &+ timestampOffset)
+  }
 
   /// The time-out was none, only a delay, if what the client acknowledges after it was sent before it: the timestamp it
   /// sends back says so (the Eifel detection, RFC 3522 section 3.2). Then the window is as it was (RFC 4015 section 3.4).

@@ -3,9 +3,8 @@ import Wire
 
 /// What a round trip takes, for whoever the connection is handed over to.
 ///
-/// The new socket's first estimate is the age of the timestamp its first segment sends back (tcp_synack_rtt_meas). In
-/// that is the time the client took for its request, and on the first one what the options took of the SYN-ACK's
-/// timestamp. From an estimate of seconds the kernel would wait for seconds before it sends again what is lost, and BBR
+/// The new socket's first estimate is the age of the timestamp its first segment sends back (tcp_synack_rtt_meas), and in
+/// that is the time the client took for its request. From an estimate of seconds the kernel would wait for seconds before it sends again what is lost, and BBR
 /// would pace the first answer by it. So the connection keeps the shortest time it has seen, and the segment says that.
 public enum RoundTrip {
   /// An estimate that is longer is none: rather the time was the client's. In milliseconds. Without one the kernel waits
@@ -22,18 +21,16 @@ extension Connection {
   @inline(__always) mutating func noteRoundTrip(_ segment: Segment) {
     if !options.hasTimestamps { return }
     // What a client makes up may be ahead of the clock; that is no short time, but a very long one.
-    let age = TimestampClock.now(offset: timestampOffset) &- segment.options.echo
+    let age = segment.time &+ timestampOffset &- segment.options.echo
     if age < UInt32(roundTrip) { roundTrip = UInt16(truncatingIfNeeded: age) }
   }
 
   /// What a segment that is handed over should send back, for its age to be a round trip or none. `nil`: what it does.
-  @inline(__always) func correctedEcho(of segment: Segment, at now: UInt32) -> UInt32? {
+  @inline(__always) func correctedEcho(of segment: Segment) -> UInt32? {
     if !options.hasTimestamps { return nil }
+    let now = segment.time &+ timestampOffset
     if roundTrip > RoundTrip.longest { return now &+ RoundTrip.ahead }
-    // BBR believes the shortest time for ten seconds, so it must not be shorter than the real one: two readings of our clock
-    // may be that much nearer to each other than the moments they were taken at.
-    let age = UInt32(roundTrip) &+ TimestampClock.resolution
-    return now &- segment.options.echo > age ? now &- age : nil
+    return now &- segment.options.echo > UInt32(roundTrip) ? now &- UInt32(roundTrip) : nil
   }
 }
 
@@ -41,8 +38,7 @@ extension SocketServer {
   /// Makes the segment's timestamp say what a round trip takes, where it says more and stands where nearly everybody has
   /// it.
   @inline(__always) func correctEcho() {
-    let now = TimestampClock.now(offset: connection.timestampOffset)
-    guard let echo = connection.correctedEcho(of: segment, at: now) else { return }
+    guard let echo = connection.correctedEcho(of: segment) else { return }
     let transport = segment.transportOffset & 63
     let place = Int(transport) &+ TCPHeader.byteCount
     guard let option = packet.bytes(Int(TCPOption.timestampsByteCount), at: place),

@@ -21,6 +21,8 @@ public struct Segment: BitwiseCopyable {
   /// Sum of the pseudo-header and the first 20 bytes of the TCP header, for the check of the checksum.
   public var headerSum: Checksum
   public var options: SegmentOptions
+  /// When it came, by the clock of timestamps.
+  public var time: UInt32 = 0
 
   /// Reads the headers. False: not a whole plain TCP segment, straight behind a plain IPv4 or an IPv6 header, behind an
   /// Ethernet header or none; that is the kernel's.

@@ -112,6 +112,7 @@ extension SocketServer {
     memory.payloadLength.set(memory.segment.pointee.payloadLength)
     memory.optionsLength.set(memory.segment.pointee.headerLength &- UInt16(TCPHeader.byteCount))
     guard let server = Self(packet, memory) else { return .next }
+    memory.segment.pointee.time = TimestampClock.now
     return server.run()
   }
 

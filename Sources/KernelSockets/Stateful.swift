@@ -75,7 +75,7 @@ extension SocketServer {
   /// The client has closed (RFC 9293 section 3.6, case 2): there is nothing left to send, so close as well.
   @inline(__always) func finish(stored: Stored?) -> Verdict {
     let reply = connection.reply(
-      sequence: connection.sendNext, acknowledgement: segment.end, flags: TCPFlags.fin | TCPFlags.ack)
+      to: segment, sequence: connection.sendNext, acknowledgement: segment.end, flags: TCPFlags.fin | TCPFlags.ack)
     memory.connection.pointee.finish(segment)
     memory.connection.pointee.endedSecond = now_s
     guard keep(stored) else { return drop(.droppedFull) }
@@ -84,14 +84,14 @@ extension SocketServer {
 
   @inline(__always) private var lastFinish: Reply {
     connection.reply(
-      sequence: connection.sendNext &- 1, acknowledgement: connection.receiveNext,
+      to: segment, sequence: connection.sendNext &- 1, acknowledgement: connection.receiveNext,
       flags: TCPFlags.fin | TCPFlags.ack)
   }
 
   @inline(__always) private var acknowledgement: Reply {
     let position = connection.position(answering: segment)
     return connection.reply(
-      sequence: position.sequence, acknowledgement: position.acknowledgement, flags: TCPFlags.ack)
+      to: segment, sequence: position.sequence, acknowledgement: position.acknowledgement, flags: TCPFlags.ack)
   }
 
   /// RFC 9293 section 3.10.7.1: a reset has the number the segment acknowledges, for that is the one its sender expects
@@ -99,7 +99,7 @@ extension SocketServer {
   @inline(__always) func sendReset() -> Verdict {
     send(
       connection.reply(
-        sequence: segment.acknowledgement, acknowledgement: segment.end, flags: TCPFlags.rst | TCPFlags.ack),
+        to: segment, sequence: segment.acknowledgement, acknowledgement: segment.end, flags: TCPFlags.rst | TCPFlags.ack),
       counting: .reset)
   }
 

@@ -43,7 +43,7 @@ extension SocketServer {
     // Only what was offered is answered, so a SYN-ACK is never longer than its SYN.
     reply.segmentSize = offered == 0 ? 0 : size
     reply.options = AgreedOptions(offered: segment.options, allowed: optionsAllowed)
-    reply.timestamp = reply.options.carried(by: TimestampClock.now(offset: proof.timestampOffset))
+    reply.timestamp = segment.time &+ reply.options.clockOffset(proof.timestampOffset)
     reply.echo = segment.options.timestamp
     let isRepeated = RecentHandshakes.note(reply.sequence)
     if !isHandshakeReflected { return route(send(reply, counting: .handshake)) }
@@ -70,11 +70,10 @@ extension SocketServer {
       case .right = proof.check(cookie, clientStart: segment.sequence)
     {
       let connection = Connection(opening: segment, proof)
-      var reply = connection.reply(
-        sequence: cookie &+ 1, acknowledgement: segment.sequence &+ 1, flags: TCPFlags.ack)
-      // The first request will bring this timestamp back instead of the handshake's.
-      reply.timestamp = reply.options.carried(by: reply.timestamp)
-      return send(reply, counting: .acknowledgement)
+      return send(
+        connection.reply(
+          to: segment, sequence: cookie &+ 1, acknowledgement: segment.sequence &+ 1, flags: TCPFlags.ack),
+        counting: .acknowledgement)
     }
     return drop(.droppedOutOfOrder)
   }

@@ -38,6 +38,7 @@ final class Bench {
     control.pathSeed = random.next()
     control.handshakeOptions = HandshakeOptions.cookies
     for machine in machines { try machine.reset() }
+    setClock()
     setDates()
     try listen()
   }
@@ -196,6 +197,7 @@ final class Bench {
   }
 
   func send(bytes: [UInt8], flow: FlowKey, _ sourceLocation: SourceLocation = #_sourceLocation) throws -> Outcome {
+    setClock()
     let results = try machines.map { try run(bytes, flow, on: $0) }
     for (machine, result) in zip(machines, results).dropFirst() where result.withoutTime != results[0].withoutTime {
       let detail =
@@ -203,6 +205,11 @@ final class Bench {
       Issue.record("the machines differ. \(detail)", sourceLocation: sourceLocation)
     }
     return Outcome(results[0], sent: bytes)
+  }
+
+  /// One clock for both, or a timestamp of the one machine would say nothing to the other.
+  private func setClock() {
+    if let real = machines.dropFirst().first { simulated.kernel.time_ns = real.now_ns }
   }
 
   private func run(_ bytes: [UInt8], _ flow: FlowKey, on machine: any Machine) throws -> MachineOutcome {

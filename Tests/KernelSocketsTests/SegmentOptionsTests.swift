@@ -105,16 +105,30 @@ import Wire
         let agreed = AgreedOptions(offered: offered(sack: sack, shift: shift), allowed: 7)
         #expect(agreed.hasTimestamps && agreed.hasSACK == sack && agreed.byteCount == 12)
         #expect(agreed.hasWindowScale == (shift != nil) && agreed.windowShift == shift ?? 0)
-        for now: UInt32 in [0, 1, 63, 64, 65, 0x7fff_ffff, 0xffff_ffff, 0x1234_5678] {
-          let carried = agreed.carried(by: now)
-          // Never in the future, for the timestamps that follow must not be older; 64 ms back at most.
-          #expect(now &- carried < 64, "\(now) becomes \(carried)")
-          var echo = SegmentOptions()
-          echo.present = SegmentOptions.Present.timestamps
-          echo.echo = carried
-          #expect(AgreedOptions(echoedBy: echo) == agreed)
+        for now: UInt32 in [0, 1, 0x7fff_ffff, 0xffff_ffff, 0x1234_5678] {
+          for age: UInt32 in [0, 1, 128_000] {
+            #expect(echoed(now &- age &+ agreed.clockOffset(5), at: now) == agreed)
+          }
         }
       }
+    }
+  }
+
+  /// What a timestamp says that comes back; the flow's own offset is 5.
+  private func echoed(_ echo: UInt32, at time: UInt32) -> AgreedOptions {
+    var options = SegmentOptions()
+    options.present = SegmentOptions.Present.timestamps
+    options.echo = echo
+    var first = segment([.psh, .ack], sequence: 1, acknowledgement: 1, payload: 1, options: options)
+    first.time = time
+    return AgreedOptions(echoedBy: first, clockOffset: 5)
+  }
+
+  @Test("what comes back and was never sent, or too long ago, speaks of no more than timestamps")
+  func notOurs() {
+    let all = AgreedOptions(offered: offered(), allowed: 7)
+    for age: UInt32 in [128_001, 0x3ff_ffff, 0x200_0000, 0 &- 1] {
+      #expect(echoed(1000 &- age &+ all.clockOffset(5), at: 1000).rawValue == 0x4f, "\(age)")
     }
   }
 
@@ -130,5 +144,8 @@ import Wire
   }
 
   @Test("a segment without timestamps speaks of a connection without options")
-  func withoutTimestamps() { #expect(AgreedOptions(echoedBy: SegmentOptions()) == .none) }
+  func withoutTimestamps() {
+    #expect(
+      AgreedOptions(echoedBy: segment(.ack, sequence: 1, acknowledgement: 1, payload: 1), clockOffset: 5) == .none)
+  }
 }

@@ -11,6 +11,7 @@ enum Helper {
     kernel.update(map, key: key, value: value)
   }
   static func mapDelete(_ map: Pointer, _ key: Pointer) -> Int64 { kernel.remove(map, key: key) }
+  static func time_ns() -> UInt64 { kernel.time_ns }
   static func coarseTime_ns() -> UInt64 { kernel.time_ns }
 
   static func storeBytes(_ context: MutablePointer, _ offset: UInt32, _ from: Pointer, _ length: UInt32) -> Int64 {

@@ -19,6 +19,10 @@ enum Helper {
   @inline(__always) static func mapDelete(_ map: Pointer, _ key: Pointer) -> Int64 {
     unsafeBitCast(3, to: (@convention(c) (Pointer, Pointer) -> Int64).self)(map, key)
   }
+  /// bpf_ktime_get_ns: CLOCK_MONOTONIC.
+  @inline(__always) static func time_ns() -> UInt64 {
+    unsafeBitCast(5, to: (@convention(c) () -> UInt64).self)()
+  }
   /// bpf_ktime_get_coarse_ns: CLOCK_MONOTONIC_COARSE, right to a few milliseconds and cheap.
   @inline(__always) static func coarseTime_ns() -> UInt64 {
     unsafeBitCast(160, to: (@convention(c) () -> UInt64).self)()
