@@ -35,7 +35,7 @@ enum ServerLimits {
   /// Bodies up to this size are copied behind their head, larger ones are written from where they are.
   static let copiedBodyBytesMax = 16 * 1024
   /// Bytes handed to sendfile(2) at a time; the file is looked at again before each portion.
-  static let filePortionBytes = 512 * 1024
+  static let filePortionBytes = 2 << 20
   /// The last bytes of a large file, which to a slow client are not sent with sendfile(2) but read.
   static let fileTailBytes = 1024
   /// Large files kept open, all event loops together.

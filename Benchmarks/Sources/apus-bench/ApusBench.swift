@@ -36,6 +36,9 @@ struct ApusBench: ParsableCommand {
   @Option(help: ArgumentHelp("Runs of each server in each case; 5, or 3 with --quick.", valueName: "count"))
   var repeats: Int?
 
+  @Option(help: ArgumentHelp("Connections at a time, where the workload is not about their number.", valueName: "count"))
+  var connections = 32
+
   @Option(help: ArgumentHelp("Whole seconds of each run; 3, or 1 with --quick.", valueName: "count"))
   var seconds: Int?
 
@@ -58,7 +61,7 @@ struct ApusBench: ParsableCommand {
     _ = try selectedPeers
     _ = try selectedWorkloads
     _ = try selectedSizes
-    guard (repeats ?? 1) > 0, (seconds ?? 1) > 0 else { throw ValidationError("Nothing would be measured.") }
+    guard (repeats ?? 1) > 0, (seconds ?? 1) > 0, connections > 0 else { throw ValidationError("Nothing would be measured.") }
   }
 
   func run() throws {
@@ -158,6 +161,6 @@ struct ApusBench: ParsableCommand {
     }
     return Bench.Settings(
       peers: peers, sizes: try selectedSizes, repetitions: repeats ?? (quick ? 3 : 5),
-      duration_s: Double(seconds ?? (quick ? 1 : 3)), apus: apus, isQuick: quick)
+      connections: connections, duration_s: Double(seconds ?? (quick ? 1 : 3)), apus: apus, isQuick: quick)
   }
 }

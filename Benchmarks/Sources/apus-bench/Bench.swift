@@ -8,6 +8,8 @@ final class Bench {
     var peers: [any Peer]
     var sizes: [Int]
     var repetitions: Int
+    /// At a time, where the workload is not about their number.
+    var connections: Int
     var duration_s: Double
     var apus: String
     var isQuick: Bool
@@ -28,8 +30,6 @@ final class Bench {
 
   /// The CPUs should be idle before a run: the end of others' work is waited for so long.
   private var idleWait_s: Double { settings.isQuick ? 0.5 : 3 }
-
-  static let defaultConnections = 32
 
   init(_ settings: Settings, progress: Progress) throws {
     self.settings = settings

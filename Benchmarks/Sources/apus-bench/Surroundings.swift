@@ -11,7 +11,7 @@ enum Surroundings {
       try machine(),
       "Client on CPU \(cpus.client), server on CPU \(cpus.server), in a network namespace each, joined by veth; the "
         + "kernel's receive work is steered to the CPU of whoever receives (RPS). \(settings.repetitions) runs of "
-        + "\(plainSeconds(settings.duration_s)) s each, servers in turns; \(Bench.defaultConnections) connections where "
+        + "\(plainSeconds(settings.duration_s)) s each, servers in turns; \(settings.connections) connections where "
         + "nothing else is said. CPU per request is wall time minus idle time of the server's CPU.",
       versions(settings.peers),
       "Limits: \(descriptors) descriptors, ports 1024 to 65535, ab from another address in each run, tcp_tw_reuse at the client, net.core.somaxconn 65535, "

@@ -25,7 +25,7 @@ struct SimultaneousWorkload: Workload {
         try bench.compare(
           servers, workload: id, variant: "\(count) connections", size: Self.size
         ) {
-          .init($0, Clients.wrk, size: Self.size, connections: count, duration_s: settings.duration_s)
+          .init($0, Clients.wrk, size: Self.size, connections: count, settings: settings)
         }
       }
     }
@@ -64,7 +64,7 @@ struct IdleWorkload: Workload {
             }
             return run
           },
-          { .init($0, Clients.wrk, size: size, duration_s: settings.duration_s) })
+          { .init($0, Clients.wrk, size: size, settings: settings) })
       }
     }
   }

@@ -22,18 +22,18 @@ struct LatencyWorkload: Workload {
       // By the same client: it shall be able to ask for what is asked for.
       let capacity = Spread(
         try (0..<Self.probes).map { _ in
-          try bench.run(.init(nginx, Clients.h2load, size: Self.size, duration_s: 1), of: nginx).client
+          try bench.run(.init(nginx, Clients.h2load, size: Self.size, settings: settings, duration_s: 1), of: nginx).client
             .requestsPerSecond
         }
       ).median
       try bench.compare(servers, workload: id, variant: "80 % of nginx", size: Self.size) { server in
-        var measurement = Bench.Measurement(server, Clients.h2load, size: Self.size, duration_s: settings.duration_s)
+        var measurement = Bench.Measurement(server, Clients.h2load, size: Self.size, settings: settings)
         measurement.load.rate = capacity * Self.share
         measurement.load.wantsTimes = true
         return measurement
       }
       bench.remark(
-        "latency: nginx's capacity was \(plain(capacity)) requests/s with h2load; each of \(Bench.defaultConnections) "
+        "latency: nginx's capacity was \(plain(capacity)) requests/s with h2load; each of \(settings.connections) "
           + "connections sends at its own rate, its next request not before the last is answered.")
     }
   }

@@ -31,7 +31,7 @@ struct OverloadWorkload: Workload {
           { server in
             var measurement = Bench.Measurement(
               server, Clients.h2load, size: Self.size, connections: Self.connections,
-              duration_s: settings.duration_s)
+              settings: settings)
             measurement.load.rate = multiple * capacities[server.peer.id]!
             measurement.expectsErrors = true
             return measurement
@@ -49,7 +49,8 @@ struct OverloadWorkload: Workload {
   /// Requests per second with the stranger beside it, each client asking when it is answered.
   private func capacity(of server: RunningServer, _ bench: Bench) throws -> Double {
     var measurement = Bench.Measurement(
-      server, Clients.wrk, size: Self.size, connections: Self.connections, duration_s: 1)
+      server, Clients.wrk, size: Self.size, connections: Self.connections, settings: bench.settings,
+      duration_s: 1)
     measurement.expectsErrors = true
     return try besideStranger(server, measurement, bench).client.requestsPerSecond
   }

@@ -24,7 +24,7 @@ struct HandoverWorkload: Workload {
       ] {
         try bench.compare(servers, workload: id, variant: variant, size: Self.size) {
           .init(
-            $0, client, size: Self.size, keepsAlive: keepsAlive, duration_s: settings.duration_s, suffix: Self.suffix)
+            $0, client, size: Self.size, keepsAlive: keepsAlive, settings: settings, suffix: Self.suffix)
         }
       }
     }
@@ -53,7 +53,7 @@ struct OnePacketWorkload: Workload {
     let settings = bench.settings
     try bench.withServers(Self.peers, sizes: [Self.size]) { servers in
       try bench.compare(servers, workload: id, size: Self.size) {
-        .init($0, Clients.wrk, size: Self.size, duration_s: settings.duration_s)
+        .init($0, Clients.wrk, size: Self.size, settings: settings)
       }
     }
     bench.remark(
@@ -99,7 +99,7 @@ struct LoggingWorkload: Workload {
     let peers = try peers(settings, log: directory.path(of: "access.log"))
     try bench.withServers(peers, sizes: [Self.size]) { servers in
       try bench.compare(servers, workload: id, size: Self.size) {
-        .init($0, Clients.wrk, size: Self.size, duration_s: settings.duration_s)
+        .init($0, Clients.wrk, size: Self.size, settings: settings)
       }
     }
     if !peers.contains(where: { $0.id == "apus-log" }) {

@@ -20,7 +20,7 @@ struct SizesWorkload: Workload {
     try bench.withServers(settings.frontPeers, sizes: settings.sizes) { servers in
       for size in settings.sizes {
         try bench.compare(servers, workload: id, size: size) {
-          .init($0, client, size: size, keepsAlive: keepsAlive, duration_s: settings.duration_s)
+          .init($0, client, size: size, keepsAlive: keepsAlive, settings: settings)
         }
       }
     }
@@ -53,7 +53,7 @@ struct SerialWorkload: Workload {
           },
           {
             .init(
-              $0, Clients.httperf, size: size, connections: 1, keepsAlive: false, duration_s: settings.duration_s)
+              $0, Clients.httperf, size: size, connections: 1, keepsAlive: false, settings: settings)
           })
       }
     }
@@ -86,7 +86,7 @@ struct LinksWorkload: Workload {
           try bench.compare(
             servers, workload: id, variant: "\(link) Mb/s", size: size, repetitions: repetitions(settings)
           ) {
-            .init($0, Clients.wrk, size: size, duration_s: settings.duration_s)
+            .init($0, Clients.wrk, size: size, settings: settings)
           }
         }
       }
@@ -114,7 +114,7 @@ struct WireWorkload: Workload {
     try bench.withServers(settings.frontPeers, sizes: Self.sizes, link: .packets) { servers in
       for size in Self.sizes {
         try bench.compare(servers, workload: id, size: size) {
-          .init($0, Clients.wrk, size: size, duration_s: settings.duration_s)
+          .init($0, Clients.wrk, size: size, settings: settings)
         }
       }
     }
@@ -140,7 +140,7 @@ struct MixWorkload: Workload {
       for (variant, keepsAlive) in Self.variants {
         try bench.compare(servers, workload: id, variant: variant, size: nil) { server in
           var measurement = Bench.Measurement(
-            server, Clients.wrk, size: 0, keepsAlive: keepsAlive, duration_s: settings.duration_s)
+            server, Clients.wrk, size: 0, keepsAlive: keepsAlive, settings: settings)
           measurement.load.targets = SizeMix.requests.map(Site.target)
           // How many of them are hits is a result: `kernelHits`.
           measurement.sizes = []

@@ -32,7 +32,7 @@ struct TLSWorkload: Workload {
       for server in servers { try Self.check(server, in: directory) }
       for size in Self.sizes {
         try bench.compare(servers, workload: id, size: size) { server in
-          var measurement = Bench.Measurement(server, Clients.h2load, size: size, duration_s: settings.duration_s)
+          var measurement = Bench.Measurement(server, Clients.h2load, size: size, settings: settings)
           measurement.load.isTLS = true
           return measurement
         }

@@ -39,13 +39,17 @@ extension Bench.Settings {
 
 extension Bench.Measurement {
   /// One file, again and again.
+  ///
+  /// - Parameters:
+  ///   - connections: where the settings' number will not do; `duration_s` likewise.
   init(
-    _ server: RunningServer, _ client: any Client, size: Int, connections: Int = Bench.defaultConnections,
-    keepsAlive: Bool = true, duration_s: Double, suffix: String = ""
+    _ server: RunningServer, _ client: any Client, size: Int, connections: Int? = nil, keepsAlive: Bool = true,
+    settings: Bench.Settings, duration_s: Double? = nil, suffix: String = ""
   ) {
     load = Load(
-      authority: server.authority, targets: [Site.target(size) + suffix], connections: connections,
-      keepsAlive: keepsAlive, duration_s: duration_s)
+      authority: server.authority, targets: [Site.target(size) + suffix],
+      connections: connections ?? settings.connections, keepsAlive: keepsAlive,
+      duration_s: duration_s ?? settings.duration_s)
     self.client = client
     sizes = [size]
   }
