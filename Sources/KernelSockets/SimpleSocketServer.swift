@@ -81,7 +81,8 @@ extension SocketMemory {
     let length = connection.pointee.sendNext - connection.pointee.responseSequence &- (closes ? 1 : 0)
     responseLength.set(UInt16(truncatingIfNeeded: length))
     reply.pointee = connection.pointee.reply(
-      to: segment.pointee, sequence: connection.pointee.responseSequence, acknowledgement: connection.pointee.receiveNext,
+      to: segment.pointee, sequence: connection.pointee.responseSequence,
+      acknowledgement: connection.pointee.receiveNext,
       flags: TCPFlags.ack | TCPFlags.psh | (closes ? TCPFlags.fin : 0))
     reply.pointee.payloadLength = UInt16(truncatingIfNeeded: length)
     if !packet.checksumState.isPartial {

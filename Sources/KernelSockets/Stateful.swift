@@ -99,7 +99,8 @@ extension SocketServer {
   @inline(__always) func sendReset() -> Verdict {
     send(
       connection.reply(
-        to: segment, sequence: segment.acknowledgement, acknowledgement: segment.end, flags: TCPFlags.rst | TCPFlags.ack),
+        to: segment, sequence: segment.acknowledgement, acknowledgement: segment.end, flags: TCPFlags.rst | TCPFlags.ack
+      ),
       counting: .reset)
   }
 

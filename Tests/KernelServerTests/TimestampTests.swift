@@ -198,7 +198,8 @@ extension KernelPart {
       #expect(attributes.hasTimestamps == 0 && attributes.hasSACK == 0 && attributes.hasWindowScale == 1)
     }
 
-    @Test("the segment handed over says the shortest round trip, or none, and its checksum is right", arguments: [0, 3])
+    @Test(
+      "the segment handed over says the shortest round trip, or none, and its checksum is right", arguments: [0, 3])
     func roundTrip(checksumState: UInt8) throws {
       let bench = try Bench(onlySimulated: true)
       bench.control.handshakeOptions = Self.all

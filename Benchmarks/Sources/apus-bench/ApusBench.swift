@@ -36,7 +36,8 @@ struct ApusBench: ParsableCommand {
   @Option(help: ArgumentHelp("Runs of each server in each case; 5, or 3 with --quick.", valueName: "count"))
   var repeats: Int?
 
-  @Option(help: ArgumentHelp("Connections at a time, where the workload is not about their number.", valueName: "count"))
+  @Option(
+    help: ArgumentHelp("Connections at a time, where the workload is not about their number.", valueName: "count"))
   var connections = 32
 
   @Option(help: ArgumentHelp("Whole seconds of each run; 3, or 1 with --quick.", valueName: "count"))
@@ -61,7 +62,9 @@ struct ApusBench: ParsableCommand {
     _ = try selectedPeers
     _ = try selectedWorkloads
     _ = try selectedSizes
-    guard (repeats ?? 1) > 0, (seconds ?? 1) > 0, connections > 0 else { throw ValidationError("Nothing would be measured.") }
+    guard (repeats ?? 1) > 0, (seconds ?? 1) > 0, connections > 0 else {
+      throw ValidationError("Nothing would be measured.")
+    }
   }
 
   func run() throws {

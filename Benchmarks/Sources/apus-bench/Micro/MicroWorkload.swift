@@ -55,7 +55,8 @@ struct MicroWorkload: Workload {
       defer { withExtendedLifetime(statistics) {} }
       for _ in 0..<bench.settings.repetitions {
         let before = try program.statistics()
-        _ = try bench.run(.init(server, Clients.wrk, size: Self.size, settings: bench.settings, duration_s: 1), of: server)
+        _ = try bench.run(
+          .init(server, Clients.wrk, size: Self.size, settings: bench.settings, duration_s: 1), of: server)
         let after = try program.statistics()
         averages.append((after.runTime_ns - before.runTime_ns) / max(1, after.runs - before.runs))
       }

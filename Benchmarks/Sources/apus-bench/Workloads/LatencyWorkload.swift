@@ -22,7 +22,8 @@ struct LatencyWorkload: Workload {
       // By the same client: it shall be able to ask for what is asked for.
       let capacity = Spread(
         try (0..<Self.probes).map { _ in
-          try bench.run(.init(nginx, Clients.h2load, size: Self.size, settings: settings, duration_s: 1), of: nginx).client
+          try bench.run(.init(nginx, Clients.h2load, size: Self.size, settings: settings, duration_s: 1), of: nginx)
+            .client
             .requestsPerSecond
         }
       ).median
