@@ -4,8 +4,9 @@ import Wire
 /// What a round trip takes, for whoever the connection is handed over to.
 ///
 /// The new socket's first estimate is the age of the timestamp its first segment sends back (tcp_synack_rtt_meas), and in
-/// that is the time the client took for its request. From an estimate of seconds the kernel would wait for seconds before it sends again what is lost, and BBR
-/// would pace the first answer by it. So the connection keeps the shortest time it has seen, and the segment says that.
+/// that is the time the client took for its request. From an estimate of seconds the kernel would wait for seconds before
+/// it sends again what is lost, and BBR would pace the first answer by it. So the connection keeps the shortest time it has
+/// seen, and the segment says that.
 public enum RoundTrip {
   /// An estimate that is longer is none: rather the time was the client's. In milliseconds. Without one the kernel waits
   /// for a second (tcp_schedule_loss_probe) where it would wait for two round trips.
