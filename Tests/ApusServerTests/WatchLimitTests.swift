@@ -7,7 +7,7 @@ import Testing
 
 /// The kernel's limit of watches, reached in earnest: by a user of the test's own, so that nobody else feels it.
 @Suite struct WatchLimitTests {
-  /// Nobody's: the kernel counts watches for each real user identity.
+  /// Nobody's: the kernel counts watches for each effective user identity.
   private static let user: UInt32 = 0x7a70_7573
 
   /// All watches of the user but `left`, held by several inotify descriptors over the same directories.
@@ -38,7 +38,7 @@ import Testing
     // A namespace is not needed, but a thread: its identity changes.
     try FileSystemNamespace.run {
       let require = FileSystemNamespace.require
-      guard cfilesystems_set_real_user(Self.user) == 0 else { throw FileSystemNamespace.Failed(call: "setresuid") }
+      guard cfilesystems_set_effective_user(Self.user) == 0 else { throw FileSystemNamespace.Failed(call: "setresuid") }
       let machinery = try UntoldChangeTests.Machinery()
       let directory = machinery.directory
       let limit = try Self.limit()

@@ -112,7 +112,7 @@ public enum PythonPrograms {
   /// An HTTP/2 client that misbehaves: `HOST PORT CA ATTACK`. Prints what the server said at the end: `GOAWAY CODE`,
   /// `closed` or `open`.
   public static let http2Attacker = #"""
-    import socket, ssl, struct, sys, threading, time
+    import select, socket, ssl, struct, sys, time
 
     host, port, ca, attack = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
     context = ssl.create_default_context(cafile=ca)
@@ -124,40 +124,50 @@ public enum PythonPrograms {
       return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
     # GET https a / with indexed and literal fields, without Huffman coding.
     request = b"\x82\x87\x84\x41\x01a"
-    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
-    outcome = ["open"]
-    def read():
-      data = b""
-      try:
-        while True:
-          piece = connection.recv(65536)
-          if not piece: break
-          data += piece
-          while len(data) >= 9 and len(data) >= 9 + int.from_bytes(data[:3], "big"):
-            length = int.from_bytes(data[:3], "big")
-            if data[3] == 7: outcome[0] = "GOAWAY %d" % struct.unpack(">I", data[13:17])
-            data = data[9 + length:]
-      except OSError: pass
-      if outcome[0] == "open": outcome[0] = "closed"
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    end = time.time() + 10
     stream = 1
-    try:
-      if attack == "continuation":
-        connection.sendall(frame(1, 0, 1, request))
-      while time.time() < end and reader.is_alive():
-        if attack == "reset":
-          burst = b"".join(frame(1, 5, s, request) + frame(3, 0, s, struct.pack(">I", 8)) for s in range(stream, stream + 100, 2))
-          stream += 100
-        elif attack == "continuation": burst = frame(9, 0, 1, b"\x00\x01a\x01b") * 20
-        elif attack == "settings": burst = frame(4, 0, 0) * 100
-        elif attack == "ping": burst = frame(6, 0, 0, b"12345678") * 100
-        elif attack == "empty": burst = (frame(1, 4, 1, request) if stream == 1 else b"") + frame(0, 0, 1) * 100; stream = 3
-        connection.sendall(burst)
-    except OSError: pass
-    reader.join(2)
-    print(outcome[0])
+    def burst():
+      global stream
+      if attack == "reset":
+        stream += 100
+        return b"".join(
+          frame(1, 5, s, request) + frame(3, 0, s, struct.pack(">I", 8)) for s in range(stream - 100, stream, 2))
+      if attack == "continuation": return frame(9, 0, 1, b"\x00\x01a\x01b") * 20
+      if attack == "settings": return frame(4, 0, 0) * 100
+      if attack == "ping": return frame(6, 0, 0, b"12345678") * 100
+      if attack == "empty": return frame(0, 0, 1) * 100
+    # One thread reads and writes: OpenSSL does not take two calls of one connection at once.
+    connection.setblocking(False)
+    outcome, received = "open", b""
+    pending = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
+    if attack == "continuation": pending += frame(1, 0, 1, request)
+    if attack == "empty": pending += frame(1, 4, 1, request)
+    def read():
+      global outcome, received
+      while True:
+        piece = connection.recv(65536)
+        if not piece: raise ConnectionResetError
+        received += piece
+        while len(received) >= 9 and len(received) >= 9 + int.from_bytes(received[:3], "big"):
+          length = int.from_bytes(received[:3], "big")
+          if received[3] == 7: outcome = "GOAWAY %d" % struct.unpack(">I", received[13:17])
+          received = received[9 + length:]
+    isWritable = True
+    end = time.time() + 10
+    while time.time() < end:
+      select.select([connection], [connection] if isWritable else [], [], 1)
+      try: read()
+      except (ssl.SSLWantReadError, ssl.SSLWantWriteError): pass
+      except OSError:
+        if outcome == "open": outcome = "closed"
+        break
+      if not isWritable: continue
+      try:
+        pending = pending or burst()
+        pending = pending[connection.send(pending):]
+      except (ssl.SSLWantReadError, ssl.SSLWantWriteError): pass
+      # What came before the reset of a connection that no longer takes anything is still read.
+      except OSError: isWritable = False
+    print(outcome)
     """#
 
   /// An HTTP/2 client that asks for PATH and reads it slowly; it prints `begun` after the first bytes, and at the end

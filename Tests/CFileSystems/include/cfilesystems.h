@@ -14,8 +14,9 @@ enum { cfilesystems_new_mount_namespace = CLONE_NEWNS };
 
 static const unsigned long cfilesystems_private = MS_REC | MS_PRIVATE;
 
-// The real user identity of the calling thread: inotify counts watches by it.
-static inline int cfilesystems_set_real_user(unsigned user) {
-  return (int)syscall(SYS_setresuid, user, -1, -1);
+// The effective user identity of the calling thread: inotify counts descriptors and watches by it
+// (inotify_new_group in fs/notify/inotify/inotify_user.c).
+static inline int cfilesystems_set_effective_user(unsigned user) {
+  return (int)syscall(SYS_setresuid, -1, user, -1);
 }
 #endif
