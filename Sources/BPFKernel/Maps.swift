@@ -9,6 +9,7 @@ public enum MapType {
   public static var array: UInt32 { 2 }
   public static var perCPUArray: UInt32 { 6 }
   public static var lruHash: UInt32 { 9 }
+  public static var socketMap: UInt32 { 15 }
   public static var ringBuffer: UInt32 { 27 }
   /// Longest-prefix match.
   public static var prefixTrie: UInt32 { 11 }
@@ -58,6 +59,23 @@ public struct HashMap<Key: BitwiseCopyable, Value: BitwiseCopyable> {
   @inline(__always) public func remove(_ key: Key) {
     var key = key
     _ = Helper.mapDelete(map, &key)
+  }
+}
+
+/// BPF_MAP_TYPE_SOCKMAP: sockets by number. One that is closed leaves it by itself.
+public struct SocketMap {
+  let map: UnsafeRawPointer
+  @inline(__always) public init(_ map: UnsafeRawPointer) { self.map = map }
+
+  @inline(__always) public func socket(_ index: UInt32) -> Socket? {
+    var key = index
+    guard let raw = Helper.mapLookup(map, &key) else { return nil }
+    return Socket(raw)
+  }
+  /// Inserts or replaces. False if the kernel refused.
+  @inline(__always) public func update(_ index: UInt32, _ socket: borrowing Socket) -> Bool {
+    var key = index
+    return Helper.mapUpdate(map, &key, socket.raw, 0) == 0
   }
 }
 

@@ -41,6 +41,9 @@ public struct RequestSocketAttributes: BitwiseCopyable, Sendable {
 public struct Socket: ~Copyable {
   let raw: UnsafeMutableRawPointer
 
+  /// Takes over a reference.
+  @inline(__always) init(_ raw: UnsafeMutableRawPointer) { self.raw = raw }
+
   /// The socket the kernel would give this packet's connection to: established, in TIME-WAIT, or a listener.
   ///
   /// - Parameter tuple: of `length` bytes, which is one of those `SocketTuple` names.

@@ -10,6 +10,7 @@ public enum MapName {
   public static var allowed: StaticString { "allowedMap" }
   public static var denied: StaticString { "deniedMap" }
   public static var routes: StaticString { "routesMap" }
+  public static var interfaces: StaticString { "interfacesMap" }
   public static var counters: StaticString { "countersMap" }
   public static var events: StaticString { "eventsMap" }
   public static var accessEvents: StaticString { "accessEventsMap" }

@@ -51,8 +51,12 @@ struct Server: SocketServer {
   @inline(__always) func admit() -> Verdict? {
     if isClientRefused { return drop(.clientRefused) }
     // With a listener on this very address the kernel can serve while we cannot.
-    if isDraining || (hasOwnListener && !isFresh(Clock.coarse_ns)) { return leave() }
+    if isDraining || (hasOwnListener && !isFresh(Clock.coarse_ns)) { return leaveHandshake() }
     return hasOwnListener && isRoutedElsewhere ? leaveForRoute() : nil
+  }
+
+  @inline(__always) func name(_ listener: borrowing Socket) {
+    _ = Maps.listenersBehind.update(Backends.index(isIPv4: segment.flow.localAddress.isIPv4), listener)
   }
 
   @inline(__always) func accept() -> Step? { !hasOwnListener && isRoutedElsewhere ? .handOver(.route) : nil }
@@ -63,9 +67,7 @@ struct Server: SocketServer {
   @inline(__always) private var isClientRefused: Bool {
     let flags = listener.pointee.flags
     if flags & (Listener.onlyAllowed | Listener.notDenied) == 0 { return false }
-    let client = memory.key(PrefixKey(length: 128, address: segment.flow.remoteAddress))
-    if flags & Listener.notDenied != 0 && Maps.denied.value(at: client) != nil { return true }
-    return flags & Listener.onlyAllowed != 0 && Maps.allowed.value(at: client) == nil
+    return ClientList.refuses(memory.key(PrefixKey(length: 128, address: segment.flow.remoteAddress)), flags)
   }
 
   /// An empty line between two requests, in a segment of its own: RFC 9112 section 2.2 has servers ignore it. Handed
@@ -80,6 +82,17 @@ struct Server: SocketServer {
   @inline(__always) private func drop(_ reason: DropReason) -> Verdict {
     counters.count(reason)
     return .drop
+  }
+}
+
+/// The lists of clients who are served, and who are not.
+enum ClientList {
+  /// - Parameters:
+  ///   - client: a `PrefixKey` of the whole address.
+  ///   - flags: those of the `Listener`.
+  @inline(__always) static func refuses(_ client: UnsafeRawPointer, _ flags: UInt16) -> Bool {
+    if flags & Listener.notDenied != 0 && Maps.denied.value(at: client) != nil { return true }
+    return flags & Listener.onlyAllowed != 0 && Maps.allowed.value(at: client) == nil
   }
 }
 

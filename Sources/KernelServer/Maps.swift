@@ -15,6 +15,9 @@ import KernelSockets
 @section("maps") nonisolated(unsafe) var allowedMap: MapDefinition = (11, 24, 4, 4096, 1)
 @section("maps") nonisolated(unsafe) var deniedMap: MapDefinition = (11, 24, 4, 4096, 1)
 @section("maps") nonisolated(unsafe) var routesMap: MapDefinition = (11, 36, 4, 16384, 1)
+/// The listeners behind, where nobody listens on the addresses clients connect to; and the interfaces those are reached by.
+@section("maps") nonisolated(unsafe) var listenersBehindMap: MapDefinition = (15, 4, 8, 2, 0)
+@section("maps") nonisolated(unsafe) var interfacesMap: MapDefinition = (1, 4, 4, 1024, 0)
 @section("maps") nonisolated(unsafe) var countersMap: MapDefinition = (6, 4, 512, 1, 0)
 @section("maps") nonisolated(unsafe) var missFilterMap: MapDefinition = (2, 4, 8, 1024, 0)
 @section("maps") nonisolated(unsafe) var eventsMap: MapDefinition = (27, 0, 0, 1_048_576, 0)
@@ -38,6 +41,10 @@ enum Maps {
   @inline(__always) static var denied: HashMap<PrefixKey, UInt32> { HashMap(&deniedMap) }
   /// Longest-prefix match: the index of the interface packets to a client leave by.
   @inline(__always) static var routes: HashMap<RouteKey, UInt32> { HashMap(&routesMap) }
+  /// By `Backends.index`.
+  @inline(__always) static var listenersBehind: SocketMap { SocketMap(&listenersBehindMap) }
+  /// Interfaces the program is attached to, by their index; the value means nothing.
+  @inline(__always) static var interfaces: HashMap<UInt32, UInt32> { HashMap(&interfacesMap) }
   @inline(__always) static var counters: UnsafeMutableRawPointer? { ArrayMap<UInt64>(&countersMap).bytes(0) }
   /// Hashes of what was reported missing, with the second it was.
   @inline(__always) static var missFilter: ArrayMap<UInt64> { ArrayMap(&missFilterMap) }

@@ -11,17 +11,17 @@ public enum Handover {
     return socket.isListening ? .listener : .connection
   }
 
-  /// The listener behind: the packet's connection as if it had come to that address and port.
+  /// The listener behind: that of the packet's connection as if it had come to that address and port.
   ///
   /// From port 0, from which no connection comes: the client may have one to that very address, from the same port, and
   /// that would be found in place of the listener. Of a SO_REUSEPORT group this is any; the kernel chooses again
   /// (inet_steal_sock).
   @inline(__always)
-  public static func hasListener(
-    _ packet: PacketContext, _ flow: FlowKey, address: IPAddress, port: UInt16
-  ) -> Bool {
-    guard let socket = Socket(packet, flow, from: 0, at: address, port) else { return false }
-    return socket.isListening
+  public static func listener(_ packet: PacketContext, _ flow: FlowKey, behind name: SocketAddress) -> Socket? {
+    guard let socket = Socket(packet, flow, from: 0, at: name.address, name.port), socket.isListening else {
+      return nil
+    }
+    return socket
   }
 
   /// Gives the connection to the listener behind, with this packet as its first data (bpf_sk_assign_tcp_reqsk): the
@@ -34,11 +34,9 @@ public enum Handover {
   @inline(__always)
   public static func give(
     _ packet: PacketContext, _ segment: Segment, _ connection: Connection, allowed: UInt8,
-    address: IPAddress, port: UInt16
+    behind name: SocketAddress
   ) -> HandoverResult {
-    guard let listener = Socket(packet, segment.flow, from: 0, at: address, port), listener.isListening else {
-      return .noListener
-    }
+    guard let listener = listener(packet, segment.flow, behind: name) else { return .noListener }
     var attributes = RequestSocketAttributes()
     attributes.segmentSizeMax = connection.segmentSizeMax
     let options = connection.options
@@ -95,10 +93,8 @@ extension SocketServer {
       countHandover(code)
       count(.handover)
     }
-    let backend = backend
     correctEcho()
-    let result = Handover.give(
-      packet, segment, connection, allowed: optionsAllowed, address: backend.address, port: backend.port)
+    let result = Handover.give(packet, segment, connection, allowed: optionsAllowed, behind: backend)
     if case .given = result {
       // Kept until the socket is seen: a full accept queue swallows the request, and the client sends it again. A
       // connection without an entry needs none: its cookie still speaks for it.

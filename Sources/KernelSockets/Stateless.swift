@@ -20,22 +20,19 @@ extension SocketServer {
   /// SYN: answered with a cookie, or left to a listener of the kernel's.
   @inline(__always) private func shakeHands() -> Verdict {
     if let verdict = admit() { return verdict }
-    if handshakeOptions & HandshakeOptions.cookies == 0 { return leave() }
+    if handshakeOptions & HandshakeOptions.cookies == 0 { return leaveHandshake() }
     guard isChecksumRight() else { return drop(.droppedChecksum) }
     switch Handover.hasSocket(packet, segment.flow) {
-    case .connection: return leave()
+    case .connection: return leaveHandshake()
     case .listener: break
     case .none: if hasOwnListener { return leave() }
     }
-    if !hasOwnListener {
-      let backend = backend
-      if !Handover.hasListener(packet, segment.flow, address: backend.address, port: backend.port) { return leave() }
-    }
+    if !hasOwnListener && !hasListenerBehind { return leave() }
     let offered = segment.options.segmentSize
     let sizeMin = segment.isIPv6 ? TCPOption.segmentSizeDefaultIPv6 : TCPOption.segmentSizeDefault
     let size = segmentSize(offered == 0 ? sizeMin : offered)
     // The kernel takes no connection over whose segments are smaller (bpf_sk_assign_tcp_reqsk).
-    if size < sizeMin { return leave() }
+    if size < sizeMin { return leaveHandshake() }
     let proof = cookieKeys.proof(of: segment.flow, sizeIndex: SegmentSizes.index(of: size))
     var reply = Reply(
       sequence: proof.cookie(clientStart: segment.sequence), acknowledgement: segment.sequence &+ 1,
@@ -48,6 +45,17 @@ extension SocketServer {
     let isRepeated = RecentHandshakes.note(reply.sequence)
     if !isHandshakeReflected { return route(send(reply, counting: .handshake)) }
     return send(reply, counting: .handshake, isTwice: isRepeated)
+  }
+
+  @inline(__always) private var hasListenerBehind: Bool {
+    if case .some = Handover.listener(packet, segment.flow, behind: backend) { return true }
+    return false
+  }
+
+  /// Leaves a SYN to the kernel, where nobody may listen on the address it is to. If so the listener behind is named.
+  @inline(__always) public func leaveHandshake() -> Verdict {
+    if !hasOwnListener, let listener = Handover.listener(packet, segment.flow, behind: backend) { name(listener) }
+    return leave()
   }
 
   /// Options that may be agreed on: those the kernel can go on with after a hand-over.

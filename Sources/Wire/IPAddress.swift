@@ -16,6 +16,14 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
     word3 = 0
   }
 
+  /// Four words in network byte order.
+  @inline(__always) public init(_ word0: UInt32, _ word1: UInt32, _ word2: UInt32, _ word3: UInt32) {
+    self.word0 = word0
+    self.word1 = word1
+    self.word2 = word2
+    self.word3 = word3
+  }
+
   /// - Parameter ipv4: network byte order.
   @inline(__always) public init(ipv4: UInt32) {
     word0 = 0
@@ -32,7 +40,8 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
     word3 = bytes.word32(12)
   }
 
-  private static var mappedMark: UInt32 { UInt32(0x0000_ffff).bigEndian }
+  /// The third word of every IPv4-mapped address.
+  @inline(__always) public static var mappedMark: UInt32 { UInt32(0x0000_ffff).bigEndian }
 
   @inline(__always) public var isIPv4: Bool { word0 | word1 | (word2 ^ Self.mappedMark) == 0 }
   /// Network byte order; means something only if `isIPv4`.

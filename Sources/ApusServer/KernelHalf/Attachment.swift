@@ -19,6 +19,8 @@ final class Attachment: Sendable {
   private let named: [String]
   private let logger: Logger
   private let links = Mutex<[Place]>([])
+  /// Of the program that names the server behind to the kernel.
+  private let lookupLink = Mutex<AttachedLink?>(nil)
   private let routeChanges: RouteChanges
   /// The kernel part has not been told of the last change.
   private let areRoutesOld = Atomic(true)
@@ -71,12 +73,25 @@ final class Attachment: Sendable {
     followSettings()
     try part.addClients(rules.withLock { $0.clients })
     try setRoutes(among: all)
-    try part.setListeners(listeners(among: all))
+    let listeners = listeners(among: all)
+    try part.setListeners(listeners)
     try links.withLock { links in
       for place in places(among: all) {
         links.append(
           Place(interface: place.name, index: place.index, link: try AttachedLink(part.program, place.index)))
       }
+    }
+    try part.setInterfaces(Set(places(among: all).map(\.index)))
+    if listeners.values.contains(where: { $0.flags & Listener.ownAddress == 0 }) { attachLookup() }
+  }
+
+  /// Only few connections need it: without it all others are served.
+  private func attachLookup() {
+    do {
+      let link = AttachedLink(try part.lookup.attachSocketLookup())
+      lookupLink.withLock { $0 = link }
+    } catch {
+      logger.warning("connections that are left to the kernel find no server on their address: \(error)")
     }
   }
 
@@ -136,7 +151,10 @@ final class Attachment: Sendable {
     } catch {
       logger.error("cannot change the addresses answered for, or the routes: \(error)")
     }
-    let wanted = places(among: all)
+    attach(to: places(among: all))
+  }
+
+  private func attach(to wanted: [(name: String, index: UInt32)]) {
     links.withLock { links in
       links.removeAll { link in !wanted.contains { $0.index == link.index } }
       for place in wanted where !links.contains(where: { $0.index == place.index }) {
@@ -147,6 +165,11 @@ final class Attachment: Sendable {
         } catch {
           logger.error("cannot attach to \(place.name): \(error)")
         }
+      }
+      do {
+        try part.setInterfaces(Set(links.map(\.index)))
+      } catch {
+        logger.error("cannot change the interfaces connections may come by: \(error)")
       }
     }
   }
@@ -171,7 +194,10 @@ final class Attachment: Sendable {
     }
   }
 
-  func detach() { links.withLock { $0.removeAll() } }
+  func detach() {
+    links.withLock { $0.removeAll() }
+    lookupLink.withLock { $0 = nil }
+  }
 
   private func places(among all: [InterfaceAddress]) -> [(name: String, index: UInt32)] {
     let covering =
@@ -231,6 +257,8 @@ final class Attachment: Sendable {
 /// A link in a box: a link cannot be copied, and arrays hold only what can be.
 private final class AttachedLink: Sendable {
   let link: Link
+
+  init(_ link: consuming Link) { self.link = link }
 
   init(_ program: Program, _ interfaceIndex: UInt32) throws(BPFError) {
     if Features.hasTCX(interfaceIndex: interfaceIndex) {

@@ -6,9 +6,12 @@ import KernelSockets
 import KernelSocketsHost
 import Synchronization
 
-/// The kernel part, loaded: its maps, opened and typed, and its program, not yet attached to anything.
+/// The kernel part, loaded: its maps, opened and typed, and its programs, not yet attached to anything.
 final class KernelPart: Sendable {
+  /// For every interface.
   let program: Program
+  /// For the network namespace, where a server behind listens elsewhere.
+  let lookup: Program
   let control: ControlBlock
   let storeMemory: StoreMemory
   let pathSeed: UInt64
@@ -19,6 +22,7 @@ final class KernelPart: Sendable {
   private let allowed: HashMap<PrefixKey, UInt32>
   private let denied: HashMap<PrefixKey, UInt32>
   private let routes: HashMap<RouteKey, UInt32>
+  private let interfaces: HashMap<UInt32, UInt32>
   private let connections: HashMap<FlowKey, Connection>
   private let counters: PerCPUArrayMap<CounterWords>
   private let events: Mutex<RingBuffer?>
@@ -27,7 +31,7 @@ final class KernelPart: Sendable {
   /// A CPU's counters, as `CounterLayout` says.
   typealias CounterWords = InlineArray<64, UInt64>
 
-  /// Loads the program.
+  /// Loads the programs.
   ///
   /// - Parameters:
   ///   - arenaBytes: size of the object store, a power of two.
@@ -41,6 +45,7 @@ final class KernelPart: Sendable {
     }
     var loaded = try LoadedObject(object, options: options)
     program = try loaded.program("apus_ingress")
+    lookup = try loaded.program("apus_lookup")
     pathSeed = SystemRandomNumberGenerator.random()
     control = ControlBlock(
       control: try loaded.mappedArray("\(MapName.control)"), dates: try loaded.mappedArray("\(MapName.dates)"),
@@ -53,6 +58,7 @@ final class KernelPart: Sendable {
     allowed = try loaded.hashMap("\(MapName.allowed)", from: PrefixKey.self, to: UInt32.self)
     denied = try loaded.hashMap("\(MapName.denied)", from: PrefixKey.self, to: UInt32.self)
     routes = try loaded.hashMap("\(MapName.routes)", from: RouteKey.self, to: UInt32.self)
+    interfaces = try loaded.hashMap("\(MapName.interfaces)", from: UInt32.self, to: UInt32.self)
     connections = try loaded.hashMap("\(MapName.connections)", from: FlowKey.self, to: Connection.self)
     counters = try loaded.perCPUArray("\(MapName.counters)", of: CounterWords.self)
     events = Mutex(try loaded.ringBuffer("\(MapName.events)"))
@@ -76,6 +82,12 @@ final class KernelPart: Sendable {
   func setListeners(_ wanted: [ListenerKey: Listener]) throws(BPFError) {
     for key in try listeners.keys() where wanted[key] == nil { _ = try listeners.delete(key) }
     for (key, listener) in wanted { _ = try listeners.update(key, listener) }
+  }
+
+  /// By which interfaces connections may come that the program leaves to the kernel.
+  func setInterfaces(_ wanted: Set<UInt32>) throws(BPFError) {
+    for index in try interfaces.keys() where !wanted.contains(index) { _ = try interfaces.delete(index) }
+    for index in wanted { _ = try interfaces.update(index, 1) }
   }
 
   /// Which interface packets leave by, from local addresses to others.

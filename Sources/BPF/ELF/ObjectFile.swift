@@ -89,11 +89,14 @@ public enum ProgramType: UInt32, Sendable {
   case schedulerClassifier = 3
   /// BPF_PROG_TYPE_XDP, section `xdp…`.
   case expressDataPath = 6
+  /// BPF_PROG_TYPE_SK_LOOKUP, section `sk_lookup…`.
+  case socketLookup = 30
 
   init?(section name: String) {
     switch name {
     case _ where name.hasPrefix("tc") || name.hasPrefix("classifier"): self = .schedulerClassifier
     case _ where name.hasPrefix("xdp"): self = .expressDataPath
+    case _ where name.hasPrefix("sk_lookup"): self = .socketLookup
     default: return nil
     }
   }

@@ -6,9 +6,9 @@ public enum TrafficDirection: Sendable {
   case egress
 }
 
-/// A program attached to a device. It is detached when this value goes.
+/// A program attached to a device or a network namespace. It is detached when this value goes.
 ///
-/// A tcx link also goes with the process, however that ends. A clsact filter does not: it stays when the process is
+/// A BPF link also goes with the process, however that ends. A clsact filter does not: it stays when the process is
 /// killed.
 public struct Link: ~Copyable, Sendable {
   /// How the program is attached.
@@ -17,6 +17,8 @@ public struct Link: ~Copyable, Sendable {
     case tcx
     /// A filter of the device's clsact queueing discipline.
     case clsact
+    /// A BPF link at the network namespace's search for listeners (since Linux 5.9).
+    case socketLookup
   }
 
   private let attachment: Attachment
@@ -24,20 +26,23 @@ public struct Link: ~Copyable, Sendable {
   private enum Attachment: Sendable {
     case tcx(Descriptor)
     case clsact(ClsactFilter)
+    case socketLookup(Descriptor)
   }
 
   public var mechanism: Mechanism {
     switch attachment {
     case .tcx: .tcx
     case .clsact: .clsact
+    case .socketLookup: .socketLookup
     }
   }
 
   init(tcx descriptor: Descriptor) { attachment = .tcx(descriptor) }
+  init(socketLookup descriptor: Descriptor) { attachment = .socketLookup(descriptor) }
   init(clsact filter: ClsactFilter) { attachment = .clsact(filter) }
 
   deinit {
-    // Closing the descriptor of a tcx link is enough.
+    // Closing the descriptor of a BPF link is enough.
     if case .clsact(let filter) = attachment { filter.remove() }
   }
 
@@ -58,6 +63,15 @@ public struct Link: ~Copyable, Sendable {
 enum AttachType {
   static let tcxIngress: UInt32 = 46
   static let tcxEgress: UInt32 = 47
+  static let socketLookup: UInt32 = 36
+
+  /// What BPF_PROG_LOAD is to be told of a program's later place; 0 where the type says it.
+  static func expected(of type: ProgramType) -> UInt32 {
+    switch type {
+    case .schedulerClassifier, .expressDataPath: 0
+    case .socketLookup: socketLookup
+    }
+  }
 
   static func tcx(_ direction: TrafficDirection) -> UInt32 {
     direction == .ingress ? tcxIngress : tcxEgress
@@ -72,7 +86,7 @@ extension Program {
   ) throws(BPFError) -> Link {
     let result = Command.linkCreate(
       LinkCreateAttributes(
-        programDescriptor: UInt32(descriptor.rawValue), interfaceIndex: interfaceIndex,
+        programDescriptor: UInt32(descriptor.rawValue), target: interfaceIndex,
         attachType: AttachType.tcx(direction)))
     if result >= 0 { return Link(tcx: Descriptor(Int32(result))) }
     // An older kernel takes the attach type for a mistake; so does one that has it with some other argument.
@@ -80,6 +94,20 @@ extension Program {
       return try attachClsact(interfaceIndex: interfaceIndex, direction: direction)
     }
     throw .failed("BPF_LINK_CREATE", errno: Int32(-result))
+  }
+
+  /// Attaches an `sk_lookup` program to this thread's network namespace, after those that are there.
+  public func attachSocketLookup() throws(BPFError) -> Link {
+    let path = "/proc/thread-self/ns/net"
+    let opened = open(path, O_RDONLY | O_CLOEXEC)
+    guard opened >= 0 else { throw .failed("open \(path)", errno: errno) }
+    let namespace = Descriptor(opened)
+    let result = Command.linkCreate(
+      LinkCreateAttributes(
+        programDescriptor: UInt32(descriptor.rawValue), target: UInt32(namespace.rawValue),
+        attachType: AttachType.socketLookup))
+    guard result >= 0 else { throw .failed("BPF_LINK_CREATE", errno: Int32(-result)) }
+    return Link(socketLookup: Descriptor(Int32(result)))
   }
 
   /// Attaches a `tc` program as a filter of the device's clsact queueing discipline, which is made if it is not there.

@@ -101,7 +101,7 @@ extension Program {
                 programType: program.type.rawValue, instructionCount: UInt32(program.instructions.count),
                 instructions: UInt64(instructions.baseAddress), license: UInt64(license.baseAddress),
                 logLevel: level, logSize: UInt32(log.count), logBuffer: UInt64(log.baseAddress),
-                name: objectName(program.name))
+                name: objectName(program.name), expectedAttachType: AttachType.expected(of: program.type))
               if let types {
                 attributes.typesDescriptor = UInt32(types.rawValue)
                 attributes.functionRecordSize = UInt32(MemoryLayout<LinkedProgram.FunctionRecord>.stride)

@@ -21,6 +21,7 @@ public struct MapType: RawRepresentable, Sendable, Hashable, CustomStringConvert
   public static let perCPUArray = MapType(rawValue: 6)
   public static let lruHash = MapType(rawValue: 9)
   public static let prefixTrie = MapType(rawValue: 11)
+  public static let socketMap = MapType(rawValue: 15)
   public static let ringBuffer = MapType(rawValue: 27)
 
   public var description: String {
@@ -30,6 +31,7 @@ public struct MapType: RawRepresentable, Sendable, Hashable, CustomStringConvert
     case .perCPUArray: "per-CPU array"
     case .lruHash: "LRU hash"
     case .prefixTrie: "prefix trie"
+    case .socketMap: "socket map"
     case .ringBuffer: "ring buffer"
     default: "\(rawValue)"
     }

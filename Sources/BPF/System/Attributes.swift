@@ -94,7 +94,8 @@ struct TestRunAttributes {
 /// BPF_LINK_CREATE
 struct LinkCreateAttributes {
   var programDescriptor: UInt32
-  var interfaceIndex: UInt32
+  /// The index of an interface, or a descriptor.
+  var target: UInt32
   var attachType: UInt32
   var flags: UInt32 = 0
 }

@@ -95,6 +95,10 @@ enum Helper {
   ) -> Int32 {
     kernel.assign(attributes.load(as: RequestSocketAttributes.self))
   }
+  static func assignListener(_ lookup: MutablePointer, _ listener: MutablePointer) -> Int64 {
+    kernel.isListenerAssigned = true
+    return 0
+  }
   static func linkHeaderLength(_ context: MutablePointer) -> UInt16 { kernel.linkHeaderLength }
   static func checksumBits(_ context: MutablePointer) -> UInt8 { kernel.checksumState }
 }

@@ -43,6 +43,8 @@ public final class SimulatedKernel {
   public private(set) var handedOver: [RequestSocketAttributes] = []
   /// Where the last packet that was sent went: out of that interface, to the neighbour the routes name or not.
   public var redirection: (interfaceIndex: UInt32, isToNeighbour: Bool) = (0, false)
+  /// Whether the last search for a listener was answered by the program.
+  public var isListenerAssigned = false
   /// Events sent to ring buffers and not taken.
   private var events: [UnsafeRawPointer: [[UInt8]]] = [:]
   /// Copies of packets sent while the program ran.
@@ -84,6 +86,20 @@ public final class SimulatedKernel {
     return (verdict, packet)
   }
 
+  /// Asks a program for the listener of a connection.
+  ///
+  /// - Parameter lookup: a `struct bpf_sk_lookup`.
+  /// - Returns: what the program returned, and whether it assigned a listener.
+  public func run(
+    _ program: (UnsafeMutableRawPointer) -> Int32, lookup: [UInt8]
+  ) -> (verdict: Int32, isAssigned: Bool) {
+    activate()
+    isListenerAssigned = false
+    var lookup = lookup
+    let verdict = lookup.withUnsafeMutableBytes { program($0.baseAddress!) }
+    return (verdict, isListenerAssigned)
+  }
+
   /// What the device says of the packet, in network byte order: the Ethernet header's type, or, where there is none, the
   /// version of IP.
   private var networkProtocol: UInt16 {
@@ -95,7 +111,9 @@ public final class SimulatedKernel {
 
   /// The memory of an array's entry, or of a hash's value.
   public func value(_ map: UnsafeRawPointer, key: UnsafeRawPointer) -> UnsafeMutableRawPointer? {
-    simulated(map).value(key)
+    let simulated = simulated(map)
+    guard simulated.definition.type == MapType.socketMap else { return simulated.value(key) }
+    return simulated.value(key) == nil ? nil : makeSocket(state: Self.listening)
   }
 
   @discardableResult
@@ -134,13 +152,22 @@ public final class SimulatedKernel {
     let port = tuple.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: tuple.count - 2, as: UInt16.self) }
     let isListener = listeningPorts.contains(port)
     guard isConnection || isListener else { return nil }
+    let socket = makeSocket(state: isConnection ? Self.established : Self.listening)
+    let isMultipath = multipathPorts.contains(port)
+    socket.storeBytes(of: isMultipath ? 1 : 0, toByteOffset: Self.isMultipathOffset, as: UInt8.self)
+    return socket
+  }
+
+  /// BPF_TCP_ESTABLISHED and BPF_TCP_LISTEN
+  private static let established: UInt32 = 1
+  private static let listening: UInt32 = 10
+
+  /// A reference to a new `struct bpf_sock`, in that state.
+  private func makeSocket(state: UInt32) -> UnsafeMutableRawPointer {
     references += 1
     let socket = UnsafeMutableRawPointer.allocate(byteCount: 88, alignment: 8)
     socket.initializeMemory(as: UInt8.self, repeating: 0, count: 88)
-    let isMultipath = multipathPorts.contains(port)
-    socket.storeBytes(of: isMultipath ? 1 : 0, toByteOffset: Self.isMultipathOffset, as: UInt8.self)
-    // BPF_TCP_ESTABLISHED or BPF_TCP_LISTEN, where `struct bpf_sock` has the state.
-    socket.storeBytes(of: isConnection ? 1 : 10, toByteOffset: 72, as: UInt32.self)
+    socket.storeBytes(of: state, toByteOffset: 72, as: UInt32.self)
     return socket
   }
 

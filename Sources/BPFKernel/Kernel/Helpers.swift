@@ -107,6 +107,11 @@ enum Helper {
   ) -> Int32 {
     bpf_sk_assign_tcp_reqsk(context, listener, attributes, size)
   }
+  /// bpf_sk_assign of a program that is asked for a listener.
+  @inline(__always) static func assignListener(_ lookup: MutablePointer, _ listener: MutablePointer) -> Int64 {
+    unsafeBitCast(124, to: (@convention(c) (MutablePointer, MutablePointer, UInt64) -> Int64).self)(
+      lookup, listener, 0)
+  }
   /// The byte of the packet's `struct sk_buff` that holds `ip_summed`, shifted so that the field is its low bits.
   @inline(__always) static func checksumBits(_ context: MutablePointer) -> UInt8 {
     guard let skb = bpf_cast_to_kern_ctx(context) else { return 0 }
