@@ -39,6 +39,8 @@ public enum Limits {
   public static var connectionsMax: Int { 131_072 }
   /// Local addresses and ports answered for.
   public static var listenersMax: Int { 1024 }
+  /// Interfaces the kernel part is attached to.
+  public static var interfacesMax: Int { 1024 }
 
   /// Prefixes of clients' addresses that are allowed, and that are denied.
   public static var prefixesMax: Int { 4096 }

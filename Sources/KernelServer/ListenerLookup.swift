@@ -8,7 +8,8 @@ import Wire
 @section("sk_lookup") @used @c(apus_lookup)
 public func lookup(_ context: UnsafeMutableRawPointer) -> Int32 {
   let lookup = SocketLookup(context)
-  if lookup.isTCP && isServed(lookup), let listener = Maps.listenersBehind.socket(Backends.index(isIPv4: lookup.isIPv4)) {
+  if lookup.isTCP && isServed(lookup), let listener = Maps.listenersBehind.socket(Backends.index(isIPv4: lookup.isIPv4))
+  {
     _ = lookup.assign(listener)
   }
   return SocketLookup.pass

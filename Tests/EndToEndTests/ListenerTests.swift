@@ -74,6 +74,37 @@ extension EndToEnd {
       }
     }
 
+    /// Nobody listens on the address the client connects to, so the kernel has nobody to give a SYN to that meets a socket
+    /// in TIME-WAIT; a client that is not helped sends its SYN again (TcpExtTCPSynRetrans).
+    @Test(arguments: kinds)
+    func `a client that uses a port again, which is in TIME-WAIT, does not wait`(_ one: Case) throws {
+      try TestNetwork.withVeth { network in
+        try network.client.set("ipv4/ip_local_port_range", to: "'40000 40000'")
+        let listener = try TestListener(in: network, port: 8081, one.kind)
+        let apus = try ApusProcess(in: network, root: Site.shared.root, backendPort: 8081)
+        for _ in 0..<5 {
+          let client = try RawClient(network)
+          try client.send("GET /small.html?query HTTP/1.1\r\nHost: apus.test\r\nConnection: close\r\n\r\n")
+          let response = try client.readResponse()
+          #expect(response.status == 200 && response["x-peer"] == network.clientAddress)
+          #expect(try client.isClosedByServer())
+        }
+        let waiting = try network.server.run(["ss", "-tanH", "state", "time-wait", "dport", "=", ":40000"]).output
+        #expect(!waiting.isEmpty, "the server has closed first")
+        #expect(try repeatedSYNs(of: network.client) == 0)
+        #expect(try apus.status().kernel?.leftToKernel ?? 0 > 0, "SYNs were left to the kernel")
+        listener.kill()
+      }
+    }
+
+    /// TcpExtTCPSynRetrans: /proc/net/netstat has a line of names, and below it one of numbers.
+    private func repeatedSYNs(of namespace: NetworkNamespace) throws -> Int? {
+      let lines = try namespace.run(["cat", "/proc/net/netstat"]).orThrow().output.split(separator: "\n")
+        .filter { $0.hasPrefix("TcpExt:") }.map { $0.split(separator: " ") }
+      guard lines.count == 2, let place = lines[0].firstIndex(of: "TCPSynRetrans") else { return nil }
+      return Int(lines[1][place])
+    }
+
     @Test func `a connection whose listener closes before the first request is reset`() throws {
       try TestNetwork.withVeth { network in
         let listener = try TestListener(in: network, port: 8081)

@@ -11,6 +11,7 @@ import KernelTestSupport
 final class KernelMachine: Machine {
   let name = "real kernel"
   let program: Program
+  private let lookup: Program
   let memory: MachineMemory
   private let namespace: TestNamespace
   private let arrays: Arrays
@@ -19,6 +20,7 @@ final class KernelMachine: Machine {
   private let allowed: HashMap<PrefixKey, UInt32>
   private let denied: HashMap<PrefixKey, UInt32>
   private let routes: HashMap<RouteKey, UInt32>
+  private let interfaces: HashMap<UInt32, UInt32>
   private let connections: HashMap<FlowKey, Connection>
   private let words: PerCPUArrayMap<InlineArray<64, UInt64>>
   private let events: Events
@@ -51,6 +53,7 @@ final class KernelMachine: Machine {
     options.mapSizes["\(MapName.arena)"] = .init(valueSize: UInt32(arenaSize))
     var loaded = try LoadedObject(try ObjectFile(KernelServerImage.bytes), options: options)
     program = try loaded.program("apus_ingress")
+    lookup = try loaded.program("apus_lookup")
     arrays = try Arrays(loaded)
     memory = MachineMemory(
       control: arrays.control.base, dates: arrays.dates.base, index: arrays.index.base, arena: arrays.arena.base)
@@ -60,6 +63,7 @@ final class KernelMachine: Machine {
     allowed = try loaded.hashMap("\(MapName.allowed)", from: PrefixKey.self, to: UInt32.self)
     denied = try loaded.hashMap("\(MapName.denied)", from: PrefixKey.self, to: UInt32.self)
     routes = try loaded.hashMap("\(MapName.routes)", from: RouteKey.self, to: UInt32.self)
+    interfaces = try loaded.hashMap("\(MapName.interfaces)", from: UInt32.self, to: UInt32.self)
     connections = try loaded.hashMap("\(MapName.connections)", from: FlowKey.self, to: Connection.self)
     words = try loaded.perCPUArray("\(MapName.counters)", of: InlineArray<64, UInt64>.self)
     events = Events(try loaded.ringBuffer("\(MapName.events)"))
@@ -81,6 +85,7 @@ final class KernelMachine: Machine {
     for key in try sites.keys() { try sites.delete(key) }
     for list in [allowed, denied] { for key in try list.keys() { try list.delete(key) } }
     for key in try routes.keys() { try routes.delete(key) }
+    for key in try interfaces.keys() { try interfaces.delete(key) }
     for entry in try connections.entries() { try connections.delete(entry.key) }
     _ = takeEvents()
     _ = takeAccessEvents()
@@ -131,6 +136,13 @@ final class KernelMachine: Machine {
       let run = try OneCPU.run { try program.testRun(packet: packet) }
       return (Int32(bitPattern: run.returnValue), run.packet)
     }
+  }
+
+  func setInterface(_ index: UInt32) throws { try interfaces.update(index, 1) }
+
+  func run(lookup: [UInt8]) throws -> (verdict: Int32, isAssigned: Bool) {
+    let run = try namespace.enter { try self.lookup.testRun(lookup: lookup) }
+    return (Int32(bitPattern: run.returnValue), run.isAssigned)
   }
 
   func takeSent() -> [[UInt8]] { namespace.takeSent() }

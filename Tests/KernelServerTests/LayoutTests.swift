@@ -41,6 +41,8 @@ extension KernelPart {
       expect(
         routesMap, MapType.prefixTrie, key: MemoryLayout<RouteKey>.size, value: 4, entries: Limits.routesMax,
         flags: MapType.notPreallocated)
+      expect(listenersBehindMap, MapType.socketMap, key: 4, value: 8, entries: 2)
+      expect(interfacesMap, MapType.hash, key: 4, value: 4, entries: Limits.interfacesMax)
       expect(countersMap, MapType.perCPUArray, key: 4, value: 512, entries: 1)
       #expect(CounterLayout.count <= 64, "counters are at most 64 words")
       expect(missFilterMap, MapType.array, key: 4, value: 8, entries: Limits.missFilterEntries)

@@ -28,7 +28,11 @@ protocol Machine: AnyObject {
   func takeAccessEvents() throws -> [[UInt8]]
   /// Gives the kernel a socket of its own for a connection from there to `Bench.server`.
   func openSocket(from client: Endpoint) throws
+  /// The program is attached to the interface with that index.
+  func setInterface(_ index: UInt32) throws
   func run(_ packet: [UInt8]) throws -> (verdict: Int32, packet: [UInt8])
+  /// Looks for the listener of a connection: a `struct bpf_sk_lookup`.
+  func run(lookup: [UInt8]) throws -> (verdict: Int32, isAssigned: Bool)
   /// Copies the program has sent while it ran.
   func takeSent() throws -> [[UInt8]]
 }

@@ -90,6 +90,16 @@ final class SimulatedMachine: Machine {
     return outcome
   }
 
+  func setInterface(_ index: UInt32) {
+    withUnsafeBytes(of: UInt32(1)) { expectTrue(Maps.interfaces.update(index, $0.baseAddress!)) }
+  }
+
+  func run(lookup: [UInt8]) -> (verdict: Int32, isAssigned: Bool) {
+    let outcome = kernel.run(KernelServer.lookup, lookup: lookup)
+    precondition(kernel.references == 0, "a socket was not released")
+    return outcome
+  }
+
   func takeSent() -> [[UInt8]] {
     defer { kernel.sent = [] }
     return kernel.sent

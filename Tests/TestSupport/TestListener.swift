@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 
 /// A server of a few lines, whose listener is of a chosen kind. It answers every request with 200 and, in `X-Peer`,
-/// the address the connection comes from; nothing it says may be stored.
+/// the address the connection comes from; nothing it says may be stored. After `Connection: close` it closes.
 public final class TestListener: StoppableServer {
   /// How it listens.
   public struct Kind: Sendable {
@@ -123,9 +123,10 @@ public final class TestListener: StoppableServer {
       if count <= 0 { return }
       received += buffer[..<count]
       guard received.suffix(4).elementsEqual(end) else { continue }
+      let isLast = String(decoding: received, as: UTF8.self).contains("\r\nConnection: close\r\n")
       received = []
       let bytes = Array(response.utf8)
-      guard send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else { return }
+      guard send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count, !isLast else { return }
     }
   }
 

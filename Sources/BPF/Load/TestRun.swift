@@ -53,4 +53,26 @@ extension Program {
       returnValue: attributes.returnValue, packet: Array(output.prefix(Int(attributes.dataSizeOut))),
       duration_ns: attributes.duration_ns)
   }
+
+  /// Asks an `sk_lookup` program for the listener of a connection that is not there.
+  ///
+  /// - Parameter lookup: a `struct bpf_sk_lookup`; its first word is not read.
+  /// - Returns: the program's verdict, and whether it assigned a listener.
+  public func testRun(lookup: [UInt8]) throws(BPFError) -> (returnValue: UInt32, isAssigned: Bool) {
+    var lookup = lookup
+    var attributes = TestRunAttributes(
+      programDescriptor: UInt32(descriptor.rawValue), dataSizeIn: 0, dataSizeOut: 0, dataIn: 0, dataOut: 0,
+      repeatCount: 1)
+    let result = lookup.withUnsafeMutableBytes { bytes in
+      bytes.storeBytes(of: 0, as: UInt64.self)
+      attributes.contextIn = UInt64(UnsafeRawPointer(bytes.baseAddress))
+      attributes.contextSizeIn = UInt32(bytes.count)
+      attributes.contextOut = attributes.contextIn
+      attributes.contextSizeOut = attributes.contextSizeIn
+      return Command.programTestRun(&attributes)
+    }
+    guard result >= 0 else { throw .failed("BPF_PROG_TEST_RUN", errno: Int32(-result)) }
+    // The kernel gives back the cookie of the socket that was assigned.
+    return (attributes.returnValue, lookup.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } != 0)
+  }
 }
