@@ -12,7 +12,8 @@ let package = Package(
     .library(name: "ClockShift", type: .dynamic, targets: ["ClockShift"])
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
     .target(name: "CBPF"),
@@ -29,10 +30,17 @@ let package = Package(
     .executableTarget(
       name: "apus-bench",
       dependencies: [
-        "CBPF", "HTTPHead", "KernelTestSupport", "Measuring", "TestSupport",
+        "CBPF", "HTTPHead", "KernelTestSupport", "Loading", "Measuring", "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       resources: [.copy("Configuration")]),
+
+    // A client that asks at a rate of its own.
+    .target(name: "CEpoll"),
+    .target(
+      name: "Loading",
+      dependencies: ["CEpoll", "Measuring", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+    .testTarget(name: "LoadingTests", dependencies: ["Loading"]),
 
     .target(name: "CFaults"),
     .target(name: "ClockShift"),

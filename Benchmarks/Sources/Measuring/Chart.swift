@@ -51,8 +51,7 @@ public struct Chart: Equatable, Sendable {
   }
 
   private func lines(_ xLabel: String) -> String {
-    let xs = Set(series.flatMap { $0.points.map(\.x) }).sorted()
-    let tics = xs.map { "\"\(xLabel.contains("size") ? byteCount(Int($0)) : plain($0))\" \(plain($0))" }
+    let tics = ticLabels(isSize: xLabel.contains("size")).map { "\"\($0.label)\" \(plain($0.x))" }
     var text = "set xlabel \"\(xLabel)\"\nset logscale x\nset xtics (\(tics.joined(separator: ", "))) rotate by -35\n"
     for (index, line) in series.enumerated() {
       text += "$line\(index) << END\n"
@@ -63,6 +62,22 @@ public struct Chart: Equatable, Sendable {
     }
     return text + "plot " + plots.joined(separator: ", \\\n  ") + "\n"
   }
+
+  /// Every x has a tic; one that is too near to the one before, on a logarithmic axis, has no label of its own.
+  func ticLabels(isSize: Bool) -> [(x: Double, label: String)] {
+    let xs = Set(series.flatMap { $0.points.map(\.x) }).sorted()
+    guard let first = xs.first, let last = xs.last, last > first else { return xs.map { ($0, plain($0)) } }
+    let room = log(last / first) * Self.labelRoom
+    var labelled = -Double.infinity
+    return xs.map { x in
+      guard log(x) - labelled > room else { return (x, "") }
+      labelled = log(x)
+      return (x, isSize ? byteCount(Int(x)) : plain(x))
+    }
+  }
+
+  /// What a label needs of the axis.
+  private static let labelRoom = 0.05
 
   private func bars(_ names: [String]) -> String {
     var text = "set style data histograms\nset style histogram clustered gap 1\nset style fill solid 0.9 border -1\n"

@@ -9,19 +9,22 @@ public struct ClientFigures: Equatable, Sendable {
   /// From the request to the end of its answer; `nil` where the client does not say.
   public var p50_us: Double?
   public var p99_us: Double?
-  /// Requests sent, where the client sends at a rate of its own.
-  public var offered: Int?
+  /// Requests there should have been, where the client sends at a rate of its own.
+  public var due: Int?
 
   public init(
-    requests: Int, duration_s: Double, errors: Int, p50_us: Double? = nil, p99_us: Double? = nil, offered: Int? = nil
+    requests: Int, duration_s: Double, errors: Int, p50_us: Double? = nil, p99_us: Double? = nil, due: Int? = nil
   ) {
     self.requests = requests
     self.duration_s = duration_s
     self.errors = errors
     self.p50_us = p50_us
     self.p99_us = p99_us
-    self.offered = offered
+    self.due = due
   }
+
+  /// All but a few of the requests that were due have been answered.
+  public var keepsPace: Bool { due.map { Double(requests) > 0.98 * Double($0) } ?? false }
 
   public var requestsPerSecond: Double { duration_s > 0 ? Double(requests) / duration_s : 0 }
 }

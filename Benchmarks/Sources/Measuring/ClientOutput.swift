@@ -47,35 +47,15 @@ public enum ClientOutput {
 
   /// h2load 1.5x.
   ///
-  /// - Parameters:
-  ///   - log: what `--log-file` wrote: start, status and microseconds until the end of each response.
-  ///   - duration_s: of the measured part; h2load prints the whole time.
-  public static func h2load(_ output: String, log: String = "", duration_s: Double) throws -> ClientFigures {
-    var figures = ClientFigures(requests: 0, duration_s: duration_s, errors: 0)
-    var isRead = false
-    for line in output.split(separator: "\n") {
+  /// - Parameter duration_s: of the measured part; h2load prints the whole time.
+  public static func h2load(_ output: String, duration_s: Double) throws -> ClientFigures {
+    for line in output.split(separator: "\n") where line.hasPrefix("requests: ") {
       // "requests: 10 total, 10 started, 10 done, 10 succeeded, 0 failed, 0 errored, 0 timeout"
-      if line.hasPrefix("requests: ") {
-        let numbers = line.split(separator: " ").compactMap { Int($0) }
-        guard numbers.count == 7 else { break }
-        (figures.requests, figures.errors) = (numbers[3], numbers[4] + numbers[6])
-        figures.offered = numbers[1]
-        isRead = true
-      }
+      let numbers = line.split(separator: " ").compactMap { Int($0) }
+      guard numbers.count == 7 else { break }
+      return ClientFigures(requests: numbers[3], duration_s: duration_s, errors: numbers[4] + numbers[6])
     }
-    guard isRead else { throw UnreadableOutput("h2load", misses: "requests", output) }
-    let times = log.utf8.isEmpty ? [] : responseTimes(log)
-    figures.p50_us = percentile(times, 0.5)
-    figures.p99_us = percentile(times, 0.99)
-    return figures
-  }
-
-  /// The third column. Hundreds of thousands of lines: read as bytes.
-  private static func responseTimes(_ log: String) -> [Double] {
-    log.utf8.split(separator: UInt8(ascii: "\n")).compactMap { line in
-      let columns = line.split(separator: UInt8(ascii: "\t"))
-      return columns.count >= 3 ? Double(String(columns[2]) ?? "") : nil
-    }
+    throw UnreadableOutput("h2load", misses: "requests", output)
   }
 
   /// httperf 0.9, a call on each connection. Its median of times is of steps of half a millisecond: no figure.
@@ -85,7 +65,6 @@ public enum ClientOutput {
       let words = line.split(separator: " ")
       // "Total: connections 1000 requests 1000 replies 1000 test-duration 0.527 s"
       if line.hasPrefix("Total: "), words.count >= 9 {
-        figures.offered = Int(words[2])
         figures.requests = Int(words[6]) ?? 0
         figures.duration_s = Double(words[8]) ?? 0
       }

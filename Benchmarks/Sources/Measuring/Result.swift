@@ -71,8 +71,9 @@ public struct Run: Equatable, Sendable {
     ownsServerCPU && client.requests > 0 ? serverBusy_s * 1e6 / Double(client.requests) : nil
   }
 
-  /// A CPU that is pinned to is never busy to the last percent: the client starts and ends within the time.
-  public var isLimitedByClient: Bool { clientBusyShare > 0.9 && serverBusyShare < 0.9 }
+  /// A CPU that is pinned to is never busy to the last percent: the client starts and ends within the time. One that keeps
+  /// the pace it was told is busy with waiting.
+  public var isLimitedByClient: Bool { clientBusyShare > 0.9 && serverBusyShare < 0.9 && !client.keepsPace }
 }
 
 extension BenchResult {

@@ -16,7 +16,8 @@ struct ApusBench: ParsableCommand {
 
       Workloads:
       \(Workloads.all.map { "  \($0.id): \($0.title)" }.joined(separator: "\n"))
-      """)
+      """,
+    subcommands: [LoadCommand.self, ChartsCommand.self])
 
   @Flag(help: "Three servers, two workloads and single steps, in less than three minutes.")
   var quick = false

@@ -21,7 +21,7 @@ struct Output {
   private func url(_ name: String) -> URL { URL(fileURLWithPath: directory).appendingPathComponent(name) }
 
   /// - Returns: the charts that are there now.
-  private func draw() throws -> [Chart] {
+  func draw() throws -> [Chart] {
     let charts = report.charts
     guard !charts.isEmpty else { return [] }
     guard Installation.plotting.isMet else {

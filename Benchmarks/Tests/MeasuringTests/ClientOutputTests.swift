@@ -45,18 +45,15 @@ import Testing
     #expect(figures == ClientFigures(requests: 50_000, duration_s: 2.5, errors: 7, p50_us: 1312, p99_us: 4250))
   }
 
-  @Test("h2load, with its log of every request")
+  @Test("h2load")
   func h2load() throws {
-    let log = (1...100).map { "1700000000000000\t200\t\($0)\n" }.joined()
     let figures = try ClientOutput.h2load(
       """
       finished in 2.01s, 50.00 req/s, 25.00KB/s
       requests: 108 total, 107 started, 100 done, 98 succeeded, 2 failed, 1 errored, 3 timeout
       status codes: 98 2xx, 0 3xx, 2 4xx, 0 5xx
-      """, log: log, duration_s: 2)
-    #expect(
-      figures
-        == ClientFigures(requests: 98, duration_s: 2, errors: 5, p50_us: 50, p99_us: 99, offered: 107))
+      """, duration_s: 2)
+    #expect(figures == ClientFigures(requests: 98, duration_s: 2, errors: 5))
   }
 
   @Test("httperf: the example of the report")
@@ -76,7 +73,7 @@ import Testing
       Errors: total 10 client-timo 10 socket-timo 0 connrefused 0 connreset 0
       Errors: fd-unavail 0 addrunavail 0 ftab-full 0 other 0
       """)
-    #expect(figures == ClientFigures(requests: 990, duration_s: 0.527, errors: 12, offered: 1000))
+    #expect(figures == ClientFigures(requests: 990, duration_s: 0.527, errors: 12))
   }
 
   @Test("what is no client's output is an error, not a zero")

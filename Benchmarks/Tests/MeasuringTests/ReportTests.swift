@@ -66,6 +66,16 @@ import Testing
     #expect(report.markdown(charts: []).contains("**no measurement**"))
   }
 
+  @Test("labels that would touch are left out") func labels() {
+    let sizes: [Double] = [64, 1024, 10_240, 14_000, 1_048_576]
+    let chart = Chart(
+      workload: "", fileName: "", title: "", yLabel: "", kind: .lines(xLabel: "size"),
+      series: [.init(title: "apus", points: sizes.map { ($0, 1) })])
+    let labels = chart.ticLabels(isSize: true)
+    #expect(labels.map(\.x) == sizes)
+    #expect(labels.map(\.label) == ["64 B", "1 KB", "10 KB", "", "1 MB"])
+  }
+
   @Test("charts have a line per server, with a point per size")
   func charts() throws {
     let results = pair("keepalive", 1024, times: 3) + pair("keepalive", 64, times: 3)

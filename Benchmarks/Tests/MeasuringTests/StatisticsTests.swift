@@ -97,6 +97,16 @@ import Testing
     #expect(!run(1, busy_s: 0.5, client: 0.5).isLimitedByClient)
   }
 
+  @Test(
+    "a client that keeps the pace it was told is not the limit, however busy it is",
+    arguments: [(1000, false), (900, true)])
+  func pace(requests: Int, isLimit: Bool) {
+    var busy = run(1, busy_s: 0.5, client: 0.99)
+    busy.client.requests = requests
+    busy.client.due = 1001
+    #expect(busy.isLimitedByClient == isLimit)
+  }
+
   @Test("CPU per request is not told where others ran on the server's CPU on purpose")
   func shared() {
     var shared = run(100, busy_s: 0.5)

@@ -11,10 +11,9 @@ struct Load {
   var connections: Int
   var keepsAlive: Bool
   var duration_s: Double
-  /// Requests per second all connections together send, whatever the server does; `nil` for one after the other.
+  /// Requests per second all connections together send, whatever the server does, which only `Clients.openLoop` can;
+  /// `nil`: each connection sends when it is answered.
   var rate: Double?
-  /// Whether the times of single requests are wanted, which cost h2load a line in a file each.
-  var wantsTimes = false
   /// The client's address, where it can choose.
   var localAddress: String?
   /// A connection that answers later than this has failed.
@@ -43,6 +42,7 @@ enum Clients {
   static let ab: any Client = ApacheBench()
   static let h2load: any Client = H2Load()
   static let httperf: any Client = Httperf()
+  static let openLoop: any Client = OpenLoopClient()
 }
 
 extension Client {
@@ -112,25 +112,20 @@ struct ApacheBench: Client {
   }
 }
 
-/// h2load, speaking HTTP/1.1: lists of targets, and rates that do not depend on the server.
+/// h2load, speaking HTTP/1.1, also over TLS.
 struct H2Load: Client {
   let id = "h2load"
   let need = Need(command: "h2load", package: "nghttp2-client")
 
   func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures {
     let directory = try ScratchDirectory("h2load")
-    let log = directory.path(of: "log")
     let list = load.targets.map { load.url($0) + "\n" }.joined()
     try directory.write(list.utf8, to: "targets")
     var command = ["h2load", "--h1", "-t1", "-c\(load.connections)", "-D", wholeSeconds(load)]
     command += ["-N", "\(Int(load.timeout_s))s", "-i", directory.path(of: "targets")]
     if !load.keepsAlive { command += ["-H", "Connection: close"] }
-    if let rate = load.rate { command += ["--rps", "\(max(1, Int(rate / Double(load.connections))))"] }
     if load.isTLS { command += ["--tls13-ciphers", Load.cipher] }
-    if load.wantsTimes { command += ["--log-file", log] }
-    let text = try output(command, load, namespace, prefix)
-    let times = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
-    return try ClientOutput.h2load(text, log: times, duration_s: load.duration_s.rounded(.up))
+    return try ClientOutput.h2load(output(command, load, namespace, prefix), duration_s: load.duration_s.rounded(.up))
   }
 }
 
@@ -152,6 +147,25 @@ struct Httperf: Client {
     }
     let rate = try ask(Self.probe).requestsPerSecond
     return try ask(max(Self.probe, Int(rate * load.duration_s)))
+  }
+}
+
+/// This program's own (`apus-bench load`), which asks at a rate the server has no part in.
+struct OpenLoopClient: Client {
+  let id = "apus-bench load"
+  let need = Need(command: "taskset", package: "util-linux")
+
+  /// More than any server here answers: each connection sends when it is answered.
+  private static let unbounded = 10_000_000.0
+
+  func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures {
+    let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let command = [
+      program, "load", load.url, "--rate", "\(load.rate ?? Self.unbounded)", "--connections", "\(load.connections)",
+      "--duration", "\(load.duration_s)",
+    ]
+    let text = try output(command, load, namespace, prefix)
+    return ClientFigures(try JSONDecoder().decode(LoadFigures.self, from: Data(text.utf8)))
   }
 }
 

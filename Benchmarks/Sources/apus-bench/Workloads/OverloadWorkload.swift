@@ -7,7 +7,7 @@ import TestSupport
 struct OverloadWorkload: Workload {
   let id = "overload"
   let title = "Offered load up to four times the capacity, 1 KB, connections kept"
-  let needs = [Clients.h2load.need, Clients.wrk.need]
+  let needs = [Clients.openLoop.need]
 
   private static let size = 1024
   /// Of the capacity.
@@ -30,7 +30,7 @@ struct OverloadWorkload: Workload {
           measure: { try besideStranger($0, $1, bench) },
           { server in
             var measurement = Bench.Measurement(
-              server, Clients.h2load, size: Self.size, connections: Self.connections,
+              server, Clients.openLoop, size: Self.size, connections: Self.connections,
               settings: settings)
             measurement.load.rate = multiple * capacities[server.peer.id]!
             measurement.expectsErrors = true
@@ -40,16 +40,16 @@ struct OverloadWorkload: Workload {
     }
     bench.remark(
       "overload: beside the server an ordinary process runs on its CPU without end; `strangerShare` is the part of the "
-        + "CPU it got. The capacity is each server's own, beside that process; \(Self.connections) connections send at "
-        + "their own rate, each with one request unanswered at most, so that a client with one CPU cannot offer a "
-        + "kernel-mode server four times what it answers with one. Floods that no client waits for are `apus-faults`'s."
+        + "CPU it got. The capacity is each server's own, beside that process, with \(Self.connections) connections that send "
+        + "when they are answered; what is due while all of them wait is not sent before. A client with one CPU cannot "
+        + "offer a kernel-mode server more than it answers with one. Floods that no client waits for are `apus-faults`'s."
     )
   }
 
   /// Requests per second with the stranger beside it, each client asking when it is answered.
   private func capacity(of server: RunningServer, _ bench: Bench) throws -> Double {
     var measurement = Bench.Measurement(
-      server, Clients.wrk, size: Self.size, connections: Self.connections, settings: bench.settings,
+      server, Clients.openLoop, size: Self.size, connections: Self.connections, settings: bench.settings,
       duration_s: 1)
     measurement.expectsErrors = true
     return try besideStranger(server, measurement, bench).client.requestsPerSecond
@@ -64,14 +64,15 @@ struct OverloadWorkload: Workload {
     let clientStart = try bench.cpus.time(of: bench.cpus.client)
     let figures = try measurement.client.run(
       measurement.load, from: server.network.client, prefix: bench.cpus.clientPrefix)
+    let strangerShare = try ProcessTime(of: stranger.pid).share(since: start)
+    let busyShare = try bench.cpus.time(of: bench.cpus.server).busyShare(since: serverStart)
     var run = Run(
-      client: figures, serverBusy_s: 0,
-      serverBusyShare: try bench.cpus.time(of: bench.cpus.server).busyShare(since: serverStart),
+      client: figures, serverBusy_s: 0, serverBusyShare: max(0, busyShare - strangerShare),
       clientBusyShare: try bench.cpus.time(of: bench.cpus.client).busyShare(since: clientStart))
     try server.started.check(
       from: before, to: server.started.counters(), requests: figures.requests, sizes: measurement.sizes)
     run.ownsServerCPU = false
-    run.extras["strangerShare"] = try ProcessTime(of: stranger.pid).share(since: start)
+    run.extras["strangerShare"] = strangerShare
     run.extras["askedPerSecond"] = measurement.load.rate
     return run
   }
