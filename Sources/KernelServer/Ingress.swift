@@ -55,7 +55,7 @@ struct Server: SocketServer {
     return hasOwnListener && isRoutedElsewhere ? leaveForRoute() : nil
   }
 
-  @inline(__always) func name(_ listener: borrowing Socket) {
+  @inline(__always) func announce(_ listener: borrowing Socket) {
     _ = Maps.listenersBehind.update(Backends.index(isIPv4: segment.flow.localAddress.isIPv4), listener)
   }
 

@@ -23,9 +23,9 @@ public protocol SocketServer {
   /// That socket listens on the very address clients connect to: the kernel can deal with what is left to it.
   var hasOwnListener: Bool { get }
 
-  /// A SYN is left to the kernel: with a program at the network namespace's look-up of listeners it can go to this one,
-  /// which listens elsewhere.
-  func name(_ listener: borrowing Socket)
+  /// A SYN is left to the kernel, and the listener behind listens elsewhere: a program at the network namespace's look-up
+  /// of listeners can name it, if it is told now.
+  func announce(_ listener: borrowing Socket)
 
   /// A SYN has come. `nil`: shake hands; else what becomes of the packet.
   func admit() -> Verdict?
@@ -52,7 +52,7 @@ public protocol SocketServer {
 }
 
 extension SocketServer {
-  @inline(__always) public func name(_ listener: borrowing Socket) {}
+  @inline(__always) public func announce(_ listener: borrowing Socket) {}
   @inline(__always) public func admit() -> Verdict? { nil }
   @inline(__always) public var isHandshakeReflected: Bool { true }
   @inline(__always) public func route(_ handshake: Verdict) -> Verdict { handshake }

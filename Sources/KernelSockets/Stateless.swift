@@ -52,9 +52,9 @@ extension SocketServer {
     return false
   }
 
-  /// Leaves a SYN to the kernel, where nobody may listen on the address it is to. If so the listener behind is named.
+  /// Leaves a SYN to the kernel, where nobody may listen on the address it is to.
   @inline(__always) public func leaveHandshake() -> Verdict {
-    if !hasOwnListener, let listener = Handover.listener(packet, segment.flow, behind: backend) { name(listener) }
+    if !hasOwnListener, let listener = Handover.listener(packet, segment.flow, behind: backend) { announce(listener) }
     return leave()
   }
 

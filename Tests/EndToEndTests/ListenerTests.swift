@@ -83,7 +83,7 @@ extension EndToEnd {
         let listener = try TestListener(in: network, port: 8081, one.kind)
         let apus = try ApusProcess(in: network, root: Site.shared.root, backendPort: 8081)
         for _ in 0..<5 {
-          let client = try RawClient(network)
+          let client = try #require(try connectFromOnlyPort(network))
           try client.send("GET /small.html?query HTTP/1.1\r\nHost: apus.test\r\nConnection: close\r\n\r\n")
           let response = try client.readResponse()
           #expect(response.status == 200 && response["x-peer"] == network.clientAddress)
@@ -93,6 +93,30 @@ extension EndToEnd {
         #expect(!waiting.isEmpty, "the server has closed first")
         #expect(try repeatedSYNs(of: network.client) == 0)
         #expect(try apus.status().kernel?.leftToKernel ?? 0 > 0, "SYNs were left to the kernel")
+        listener.kill()
+      }
+    }
+
+    /// The client's last connection may have its port until the acknowledgement of its FIN has come.
+    private func connectFromOnlyPort(_ network: TestNetwork) throws -> RawClient? {
+      var client: RawClient?
+      _ = try eventually {
+        do { client = try RawClient(network) } catch let error as RawClient.ConnectError
+          where error.code == EADDRNOTAVAIL
+        {}
+        return client != nil
+      }
+      return client
+    }
+
+    @Test func `without SYN cookies every connection is left to the kernel, and reaches the server behind`() throws {
+      try TestNetwork.withVeth { network in
+        let listener = try TestListener(in: network, port: 8081)
+        let apus = try ApusProcess(in: network, root: Site.shared.root, backendPort: 8081)
+        try network.server.set("ipv4/tcp_syncookies", to: "0")
+        #expect(eventually { apus.process.standardError.contains("tcp_syncookies is 0") })
+        #expect(try RawClient(network).get("/small.html?query")["x-peer"] == network.clientAddress)
+        #expect(try apus.status().handovers == 0)
         listener.kill()
       }
     }

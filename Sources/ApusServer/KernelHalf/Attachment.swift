@@ -88,7 +88,7 @@ final class Attachment: Sendable {
   /// Only few connections need it: without it all others are served.
   private func attachLookup() {
     do {
-      let link = AttachedLink(try part.lookup.attachSocketLookup())
+      let link = AttachedLink(try part.lookup().attachSocketLookup())
       lookupLink.withLock { $0 = link }
     } catch {
       logger.warning("connections that are left to the kernel find no server on their address: \(error)")

@@ -6,12 +6,9 @@ import KernelSockets
 import KernelSocketsHost
 import Synchronization
 
-/// The kernel part, loaded: its maps, opened and typed, and its programs, not yet attached to anything.
+/// The kernel part, loaded: its maps, opened and typed, and its program, not yet attached to anything.
 final class KernelPart: Sendable {
-  /// For every interface.
   let program: Program
-  /// For the network namespace, where a server behind listens elsewhere.
-  let lookup: Program
   let control: ControlBlock
   let storeMemory: StoreMemory
   let pathSeed: UInt64
@@ -27,25 +24,25 @@ final class KernelPart: Sendable {
   private let counters: PerCPUArrayMap<CounterWords>
   private let events: Mutex<RingBuffer?>
   private let accessEvents: Mutex<RingBuffer?>
+  private let object: Mutex<LoadedObject>
 
   /// A CPU's counters, as `CounterLayout` says.
   typealias CounterWords = InlineArray<64, UInt64>
 
-  /// Loads the programs.
+  /// Loads the program.
   ///
   /// - Parameters:
   ///   - arenaBytes: size of the object store, a power of two.
   ///   - isLogged: whether there is to be room for what the access log is told.
   init(arenaBytes: Int, isLogged: Bool = false) throws(BPFError) {
-    let object = try ObjectFile(KernelServerImage.bytes)
+    let file = try ObjectFile(KernelServerImage.bytes)
     var options = try Self.options(arenaBytes: arenaBytes)
     // The least a ring can have: a page, in this process's terms.
     if !isLogged {
       options.mapSizes["\(MapName.accessEvents)"] = .init(maxEntries: UInt32(sysconf(Int32(_SC_PAGESIZE))))
     }
-    var loaded = try LoadedObject(object, options: options)
+    var loaded = try LoadedObject(file, options: options)
     program = try loaded.program("apus_ingress")
-    lookup = try loaded.program("apus_lookup")
     pathSeed = SystemRandomNumberGenerator.random()
     control = ControlBlock(
       control: try loaded.mappedArray("\(MapName.control)"), dates: try loaded.mappedArray("\(MapName.dates)"),
@@ -63,6 +60,12 @@ final class KernelPart: Sendable {
     counters = try loaded.perCPUArray("\(MapName.counters)", of: CounterWords.self)
     events = Mutex(try loaded.ringBuffer("\(MapName.events)"))
     accessEvents = Mutex(try loaded.ringBuffer("\(MapName.accessEvents)"))
+    object = Mutex(loaded)
+  }
+
+  /// The program for the network namespace, for servers behind that listen elsewhere; loads it the first time.
+  func lookup() throws(BPFError) -> Program {
+    try object.withLock { object throws(BPFError) in try object.program("apus_lookup") }
   }
 
   private static func options(arenaBytes: Int) throws(BPFError) -> LoadOptions {
