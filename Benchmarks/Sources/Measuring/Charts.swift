@@ -59,7 +59,7 @@ extension Report {
       Chart(
         workload: "latency", fileName: "latency.svg",
         title: "Time to the end of the answer at 80 % of nginx's capacity",
-        yLabel: "µs", isLogarithmic: false, kind: .bars(names: ["p50", "p99"]),
+        yLabel: "µs", isLogarithmic: true, kind: .bars(names: ["p50", "p99"]),
         series: of.map { Chart.Series(title: $0.server, points: [(0, $0.p50!), (1, $0.p99!)]) })
     ]
   }
