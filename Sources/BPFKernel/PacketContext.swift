@@ -44,8 +44,13 @@ public struct PacketContext {
   @inline(__always) public func replaceInChecksum(at offset: UInt32, _ old: UInt32, by new: UInt32) {
     _ = Helper.replaceInChecksum(raw, offset, old, new)
   }
-  /// Makes the packet longer or shorter at its end.
-  @inline(__always) public func resize(to length: UInt32) -> Bool { Helper.changeTail(raw, length) == 0 }
+  /// Makes the packet longer or shorter at its end, and one packet on a wire: what was to be segmented is no more. Copies
+  /// of a packet sent before are mostly as long as it was, so that is looked at first.
+  @inline(__always) public func resize(to length: UInt32) -> Bool {
+    (self.length == length && segmentSize == 0) || Helper.changeTail(raw, length) == 0
+  }
+  /// `gso_size`: bytes of payload in each segment of a packet that the device is to segment; 0: it is one already.
+  @inline(__always) private var segmentSize: UInt32 { raw.load(fromByteOffset: 176, as: UInt32.self) }
   /// The largest datagram the packet's device carries, in bytes; `nil` if the kernel does not say.
   @inline(__always) public var deviceMTU: UInt32? {
     var mtu: UInt32 = 0
