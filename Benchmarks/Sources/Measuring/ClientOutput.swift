@@ -80,6 +80,22 @@ public enum ClientOutput {
     return figures
   }
 
+  /// siege 4 with `--json-output`. Each redirection it follows is a transaction, too.
+  ///
+  /// - Parameter transactionsPerRequest: 1, and one more for each redirection.
+  public static func siege(_ output: String, transactionsPerRequest: Int) throws -> ClientFigures {
+    // `"transactions":	 23760,`
+    func number(_ name: String) throws -> Double {
+      let line = output.split(separator: "\n").first { $0.contains("\"\(name)\":") }
+      let text = line?.split(separator: ":").last?.filter { $0.isNumber || $0 == "." }
+      guard let value = text.flatMap({ Double($0) }) else { throw UnreadableOutput("siege", misses: name, output) }
+      return value
+    }
+    return ClientFigures(
+      requests: Int(try number("transactions")) / transactionsPerRequest, duration_s: try number("elapsed_time"),
+      errors: Int(try number("failed_transactions")))
+  }
+
   /// "319.00us", "1.20ms", "1.01s" or "1.50m", as wrk writes times.
   static func microseconds(_ text: some StringProtocol) -> Double? {
     let units: [(suffix: String, factor: Double)] = [("us", 1), ("ms", 1e3), ("s", 1e6), ("m", 6e7)]

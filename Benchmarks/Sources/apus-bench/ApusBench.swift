@@ -17,7 +17,7 @@ struct ApusBench: ParsableCommand {
       Workloads:
       \(Workloads.all.map { "  \($0.id): \($0.title)" }.joined(separator: "\n"))
       """,
-    subcommands: [LoadCommand.self, ChartsCommand.self])
+    subcommands: [LoadCommand.self, ChartsCommand.self, StrangerCommand.self])
 
   @Flag(help: "Three servers, two workloads and single steps, in less than three minutes.")
   var quick = false

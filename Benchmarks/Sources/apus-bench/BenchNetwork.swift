@@ -75,12 +75,18 @@ enum BenchNetwork {
     guard pinned else { throw SupportError("veth has no NAPI thread") }
   }
 
-  /// As many open files as the administrator allows, for this process and those it starts.
+  /// For ten thousand connections, and as many files and connections to a server behind: what the servers' configurations
+  /// ask for.
+  private static let descriptors: rlim_t = 40_000
+
+  /// As many open files as are wanted, for this process and those it starts; fewer where not even root may raise the limit.
   ///
   /// - Returns: how many that is.
   static func raiseDescriptorLimit() -> Int {
     var limit = rlimit()
     getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    var wanted = rlimit(rlim_cur: max(descriptors, limit.rlim_max), rlim_max: max(descriptors, limit.rlim_max))
+    if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &wanted) == 0 { return Int(wanted.rlim_cur) }
     limit.rlim_cur = limit.rlim_max
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     return Int(limit.rlim_cur)

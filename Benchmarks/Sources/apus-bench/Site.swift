@@ -40,7 +40,7 @@ final class Site {
       let expected = body(size)
       let closing = try RawClient(network)
       for (client, fields) in [(kept, ""), (kept, ""), (closing, "Connection: close\r\n")] {
-        let response = try client.get(target(size) + suffix, fields: fields)
+        let response = try follow(client.get(target(size) + suffix, fields: fields), over: network)
         guard response.status == 200, response.body == expected else {
           throw SupportError(
             "\(server) answers \(target(size)) wrongly: status \(response.status), \(response.body.count) bytes: "
@@ -51,5 +51,14 @@ final class Site {
         throw SupportError("\(server) does not close connections when told to")
       }
     }
+  }
+
+  /// The answer, or the one it sends the client to: another port of the same server.
+  private static func follow(_ response: HTTPResponse, over network: TestNetwork) throws -> HTTPResponse {
+    guard response.status == 302, let location = response["location"].flatMap(URLComponents.init(string:)),
+      location.host == network.serverAddress, let port = location.port
+    else { return response }
+    let query = location.percentEncodedQuery.map { "?" + $0 } ?? ""
+    return try RawClient(network, port: UInt16(port)).get(location.percentEncodedPath + query)
   }
 }

@@ -56,6 +56,24 @@ import Testing
     #expect(figures == ClientFigures(requests: 98, duration_s: 2, errors: 5))
   }
 
+  @Test("siege, which counts a redirection as a transaction")
+  func siege() throws {
+    let output = """
+      {\t"transactions":\t\t\t       23760,
+      \t"availability":\t\t\t      100.00,
+      \t"elapsed_time":\t\t\t        2.69,
+      \t"transaction_rate":\t\t     8832.71,
+      \t"successful_transactions":\t       23772,
+      \t"failed_transactions":\t\t           3
+      }
+      """
+    #expect(
+      try ClientOutput.siege(output, transactionsPerRequest: 2)
+        == ClientFigures(requests: 11_880, duration_s: 2.69, errors: 3))
+    #expect(try ClientOutput.siege(output, transactionsPerRequest: 1).requests == 23_760)
+    #expect(throws: UnreadableOutput.self) { try ClientOutput.siege("", transactionsPerRequest: 1) }
+  }
+
   @Test("httperf: the example of the report")
   func httperf() throws {
     let figures = try ClientOutput.httperf(

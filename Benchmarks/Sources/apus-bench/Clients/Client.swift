@@ -16,6 +16,8 @@ struct Load {
   var rate: Double?
   /// The client's address, where it can choose.
   var localAddress: String?
+  /// Times a request is sent elsewhere before it is answered, which only siege follows.
+  var redirections = 0
   /// A connection that answers later than this has failed.
   var timeout_s = 10.0
   /// TLS 1.3 with `cipher`; only h2load can be told.
@@ -42,6 +44,7 @@ enum Clients {
   static let ab: any Client = ApacheBench()
   static let h2load: any Client = H2Load()
   static let httperf: any Client = Httperf()
+  static let siege: any Client = Siege()
   static let openLoop: any Client = OpenLoopClient()
 }
 
@@ -147,6 +150,38 @@ struct Httperf: Client {
     }
     let rate = try ask(Self.probe).requestsPerSecond
     return try ask(max(Self.probe, Int(rate * load.duration_s)))
+  }
+}
+
+/// siege, the one that follows redirections; a thread for each connection, a connection for each request.
+struct Siege: Client {
+  let id = "siege"
+  let need = Need(command: "siege", package: "siege")
+
+  /// Of siegerc: what is not as it comes, or not the same everywhere.
+  private static let settings = [
+    "verbose = false", "logging = false", "protocol = HTTP/1.1", "connection = close", "follow-location = true",
+    "parser = false", "cache = false", "cookies = false", "failures = 1000000", "limit = 10000",
+  ]
+
+  /// Requests of each connection from which the number is estimated that takes as long as is wanted. Told a time siege
+  /// cancels its threads at the end of it, and now and then waits for one that does not hear.
+  private static let probe = 20
+
+  func run(_ load: Load, from namespace: NetworkNamespace, prefix: [String]) throws -> ClientFigures {
+    precondition(!load.keepsAlive, "siege is set to close its connections")
+    let directory = try ScratchDirectory("siege")
+    try directory.write((Self.settings.joined(separator: "\n") + "\n").utf8, to: "siegerc")
+    func ask(_ requests: Int) throws -> ClientFigures {
+      let command = [
+        "siege", "-R", directory.path(of: "siegerc"), "--json-output", "-b", "-c", "\(load.connections)", "-r",
+        "\(requests)", load.url,
+      ]
+      return try ClientOutput.siege(
+        output(command, load, namespace, prefix), transactionsPerRequest: 1 + load.redirections)
+    }
+    let rate = try ask(Self.probe).requestsPerSecond
+    return try ask(max(Self.probe, Int(rate * load.duration_s) / load.connections))
   }
 }
 

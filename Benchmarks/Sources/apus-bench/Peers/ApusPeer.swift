@@ -13,6 +13,8 @@ struct ApusPeer: Peer {
     case misses = "apus-miss"
     /// In user mode before an nginx: bytes are copied from socket to socket.
     case copying = "apus-copy"
+    /// In kernel mode beside an nginx, to which it sends clients on by HTTP redirection.
+    case redirecting = "apus-redirect"
   }
 
   var form: Form
@@ -33,6 +35,7 @@ struct ApusPeer: Peer {
       case .attached: "Apus attached to nginx"
       case .misses: "nginx behind Apus, all misses"
       case .copying: "nginx behind Apus in user mode (copies)"
+      case .redirecting: "nginx beside Apus, which redirects"
       }
     return name == nil ? title : "\(title) \(arguments.joined(separator: " "))"
   }
@@ -40,11 +43,16 @@ struct ApusPeer: Peer {
   var needs: [Need] {
     switch form {
     case .kernel, .user: []
-    case .attached, .misses, .copying: ConfiguredPeer.nginx.needs
+    case .attached, .misses, .copying, .redirecting: ConfiguredPeer.nginx.needs
     }
   }
 
   private static let backendPort: UInt16 = 8080
+
+  /// Configuration that sends everything to another server.
+  private static func redirection(to authority: String) -> String {
+    "site: {redirects: [{from: '/**', to: 'http://\(authority)/$1', status: 302}]}\n"
+  }
 
   func start(at place: Place) throws -> any StartedPeer {
     let network = place.network
@@ -64,6 +72,13 @@ struct ApusPeer: Peer {
       process = try ApusProcess(
         in: network, root: place.root, mode: form == .copying ? "user" : "kernel", backendPort: Self.backendPort,
         arguments: arguments, commandPrefix: place.cpus.serverPrefix, binary: place.apus)
+    case .redirecting:
+      _ = try ConfiguredPeer.nginx("backend", "nginx", port: Self.backendPort).start(at: place)
+      let directory = try ScratchDirectory("redirection")
+      try directory.write(Self.redirection(to: network.server(port: Self.backendPort)).utf8, to: "apus.yaml")
+      process = try ApusProcess(
+        in: network, root: place.root, arguments: ["--config", directory.path(of: "apus.yaml")] + arguments,
+        commandPrefix: place.cpus.serverPrefix, binary: place.apus)
     }
     return StartedApus(self, process, network)
   }
@@ -112,7 +127,7 @@ final class StartedApus: StartedPeer {
       switch peer.form {
       // Some may still be on their way when the client counts.
       case .kernel, .attached: areAllSmall ? Double(hits) >= 0.98 * Double(requests) : after.mode == "kernel"
-      case .misses: hits == 0 && after.handovers > before.handovers
+      case .misses, .redirecting: hits == 0 && after.handovers > before.handovers
       case .user, .copying: after.mode == "user"
       }
     guard isRight else {

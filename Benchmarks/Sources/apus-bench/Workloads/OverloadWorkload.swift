@@ -39,8 +39,8 @@ struct OverloadWorkload: Workload {
       }
     }
     bench.remark(
-      "overload: beside the server an ordinary process runs on its CPU without end; `strangerShare` is the part of the "
-        + "CPU it got. The capacity is each server's own, beside that process, with \(Self.connections) connections that send "
+      "overload: beside the server an ordinary process runs on its CPU without end; `strangerShare` is what it got done, as "
+        + "a part of what it gets done alone, and the CPU per request what it did not. The capacity is each server's own, beside that process, with \(Self.connections) connections that send "
         + "when they are answered; what is due while all of them wait is not sent before. A client with one CPU cannot "
         + "offer a kernel-mode server more than it answers with one. Floods that no client waits for are `apus-faults`'s."
     )
@@ -56,44 +56,20 @@ struct OverloadWorkload: Workload {
   }
 
   private func besideStranger(_ server: RunningServer, _ measurement: Bench.Measurement, _ bench: Bench) throws -> Run {
-    let stranger = try RunningProcess(bench.cpus.pinnedToServer(["sh", "-c", "while :; do :; done"]))
-    defer { stranger.kill() }
+    let stranger = try Stranger(on: bench.cpus)
     let before = try server.started.counters()
-    let start = try ProcessTime(of: stranger.pid)
-    let serverStart = try bench.cpus.time(of: bench.cpus.server)
+    let start = stranger.mark
     let clientStart = try bench.cpus.time(of: bench.cpus.client)
     let figures = try measurement.client.run(
       measurement.load, from: server.network.client, prefix: bench.cpus.clientPrefix)
-    let strangerShare = try ProcessTime(of: stranger.pid).share(since: start)
-    let busyShare = try bench.cpus.time(of: bench.cpus.server).busyShare(since: serverStart)
+    let strangerShare = stranger.share(since: start)
     var run = Run(
-      client: figures, serverBusy_s: 0, serverBusyShare: max(0, busyShare - strangerShare),
+      client: figures, serverBusy_s: (1 - strangerShare) * figures.duration_s, serverBusyShare: 1 - strangerShare,
       clientBusyShare: try bench.cpus.time(of: bench.cpus.client).busyShare(since: clientStart))
     try server.started.check(
       from: before, to: server.started.counters(), requests: figures.requests, sizes: measurement.sizes)
-    run.ownsServerCPU = false
     run.extras["strangerShare"] = strangerShare
     run.extras["askedPerSecond"] = measurement.load.rate
     return run
   }
-}
-
-/// CPU time a process has had.
-struct ProcessTime {
-  let wall_s: Double
-  let cpu_s: Double
-
-  init(of pid: pid_t) throws {
-    let text = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
-    // proc_pid_stat(5): the name in parentheses may hold anything; utime and stime are the 14th and 15th field.
-    guard let end = text.lastIndex(of: ")") else { throw SupportError("/proc/\(pid)/stat: \(text)") }
-    let fields = text[text.index(after: end)...].split(separator: " ")
-    guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
-      throw SupportError("/proc/\(pid)/stat: \(text)")
-    }
-    cpu_s = (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
-    wall_s = monotonicSeconds()
-  }
-
-  func share(since start: ProcessTime) -> Double { (cpu_s - start.cpu_s) / (wall_s - start.wall_s) }
 }

@@ -30,9 +30,37 @@ struct HandoverWorkload: Workload {
     }
     bench.remark(
       "handover: `apus-miss` is the accept queue (the report's \"Linux way\"), `apus-copy` the copy from socket to "
-        + "socket, by Apus in user mode. Left out: HTTP redirection, for none of the clients follows one (it costs a "
-        + "second connection and request, which `close` has), and a copy inside the kernel by sockmap, which no server "
-        + "in Debian offers.")
+        + "socket, by Apus in user mode. A copy inside the kernel, by sockmap, is left out: no server in Debian offers it.")
+  }
+}
+
+/// The remaining method of the report's 4.1.3 beside the others: the client is told to ask elsewhere.
+struct RedirectWorkload: Workload {
+  let id = "redirect"
+  let title = "Every request is a miss: redirection beside the other ways, 1 KB, a connection for each request"
+  let needs = [Clients.siege.need]
+
+  private static let size = 1024
+  private static let suffix = "?miss"
+  private static let peers: [any Peer] = [
+    ConfiguredPeer.nginx, ApusPeer(form: .misses), ApusPeer(form: .copying), ApusPeer(form: .redirecting),
+  ]
+
+  func count(_ settings: Bench.Settings) -> Int { Self.peers.count * settings.repetitions }
+
+  func run(_ bench: Bench) throws {
+    let settings = bench.settings
+    try bench.withServers(Self.peers, sizes: [Self.size], suffix: Self.suffix) { servers in
+      try bench.compare(servers, workload: id, size: Self.size) {
+        var measurement = Bench.Measurement(
+          $0, Clients.siege, size: Self.size, keepsAlive: false, settings: settings, suffix: Self.suffix)
+        if $0.peer.id == ApusPeer(form: .redirecting).id { measurement.load.redirections = 1 }
+        return measurement
+      }
+    }
+    bench.remark(
+      "redirect: siege is the client because it follows redirections; it takes most of a CPU for itself, so compare the CPU "
+        + "per request. The redirection is an answer of Apus's user half; the second connection goes straight to nginx.")
   }
 }
 
