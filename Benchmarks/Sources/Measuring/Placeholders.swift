@@ -78,17 +78,16 @@ extension Report {
     }
     guard !rows.isEmpty else { return nil }
     var text =
-      "| File and connections | Server | Requests/s: median (min - max) | CPU per request, µs | nginx's CPU by its own |\n"
+      "| File and connections | Server | Requests/s: median (min - max) | CPU per request, µs | nginx's CPU by its own, in pairs |\n"
     text += "|---|---|---|---|---|\n"
     for row in rows {
       let how = row.workload == "keepalive" ? "kept" : "a connection per request"
-      let rate = row.spread.requestsPerSecond
       text +=
         "| \(byteCount(row.size!)), \(how) (\(row.client)) | \(row.server == "apus" ? "Apus, kernel mode" : "nginx") "
-      text += "| \(plain(rate.median)) (\(plain(rate.smallest)) - \(plain(rate.largest)))"
+      text += "| \(range(row.spread.requestsPerSecond))"
       text += row.limitedByClient > 0 ? " \\* " : " "
-      text += "| \(row.cpuMicrosecondsPerRequest.map { plain($0, decimals: 1) } ?? "") "
-      text += "| \(row.ratios?.cpuPerRequest.map { plain($0.median, decimals: 1) + "x" } ?? "1x") |\n"
+      text += "| \(row.spread.cpuMicrosecondsPerRequest.map { range($0, decimals: 1) } ?? "") "
+      text += "| \(row.ratios?.cpuPerRequest.map { range($0, decimals: 1) } ?? "1") |\n"
     }
     if rows.contains(where: { $0.limitedByClient > 0 }) {
       text += "\n\\* The client's CPU was the limit, not the server's: compare the CPU per request.\n"

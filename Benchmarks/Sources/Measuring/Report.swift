@@ -75,7 +75,7 @@ public struct Report: Sendable {
     columns += hasLatency ? ["p50 / p99, µs"] : []
     columns += extras + (hasErrors ? ["Errors"] : [])
     columns += [
-      "Requests/s against \(baseline(of: results))", "CPU per request, \(baseline(of: results))'s by its own",
+      "Requests/s by \(baseline(of: results))'s", "\(baseline(of: results))'s CPU per request by its own",
     ]
     var text = row(columns) + row(columns.map { _ in "---" })
     for result in results {
@@ -118,12 +118,12 @@ public struct Report: Sendable {
     return text
   }
 
-  private func range(_ spread: Spread, decimals: Int = 0) -> String {
+  func range(_ spread: Spread, decimals: Int = 0) -> String {
     "\(plain(spread.median, decimals: decimals)) "
       + "(\(plain(spread.smallest, decimals: decimals)) - \(plain(spread.largest, decimals: decimals)))"
   }
 
-  private func ratio(_ spread: Spread?) -> String { spread.map { plain($0.median, decimals: 2) + "x" } ?? "" }
+  private func ratio(_ spread: Spread?) -> String { spread.map { range($0, decimals: 2) } ?? "" }
 
   private func row(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |\n" }
 }

@@ -79,6 +79,10 @@ enum BenchNetwork {
   /// ask for.
   private static let descriptors: rlim_t = 40_000
 
+  static let remarkOnDescriptors =
+    "connections, idle: where this machine allows fewer than \(descriptors) descriptors (above), servers that keep one for a "
+    + "file beside that of each connection (lighttpd, apus-user) have no room for ten thousand, and say so."
+
   /// As many open files as are wanted, for this process and those it starts; fewer where not even root may raise the limit.
   ///
   /// - Returns: how many that is.

@@ -34,7 +34,9 @@ enum Surroundings {
 
   private static func versions(_ peers: [any Peer]) -> String {
     let packages =
-      Set(peers.flatMap(\.needs).map(\.package)).sorted() + ["wrk", "apache2-utils", "nghttp2-client", "httperf", "siege"]
+      Set(peers.flatMap(\.needs).map(\.package)).sorted() + [
+        "wrk", "apache2-utils", "nghttp2-client", "httperf", "siege",
+      ]
     let result = try? CommandResult.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\\n"] + packages)
     let found = (result?.output ?? "").split(separator: "\n").filter { $0.split(separator: " ").count == 2 }
     return found.isEmpty ? "Versions are unknown: no dpkg." : "Debian's \(found.joined(separator: ", "))."

@@ -51,7 +51,7 @@ import Testing
   func text() {
     let text = report(pair("keepalive", 64, times: 3), refusals: ["h2o: wrong body\nprinted this"]).markdown(charts: [])
     #expect(text.contains("| 64 B (wrk) | apus | 1500 (1500 - 1500) \\* | 316.7"))
-    #expect(text.contains("1.50x | 3.00x |"))
+    #expect(text.contains("1.50 (1.50 - 1.50) | 3.00 (3.00 - 3.00) |"))
     #expect(text.contains("The client's CPU was the limit"))
     #expect(text.contains("- h2o: wrong body\n"))
     #expect(!text.contains("printed this"))

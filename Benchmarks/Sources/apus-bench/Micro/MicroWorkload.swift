@@ -8,7 +8,7 @@ import TestSupport
 struct MicroWorkload: Workload {
   let id = "micro"
   let title = "What single steps cost"
-  let needs = [Clients.wrk.need]
+  let needs = [Clients.wrk.need, Clients.ab.need]
 
   private static let size = 1024
 
@@ -45,24 +45,38 @@ struct MicroWorkload: Workload {
     }
   }
 
-  /// What the kernel counts while wrk asks.
+  /// What the kernel counts while clients ask: of a packet, and of all packets a request takes. What a request costs
+  /// beyond that is the network's: interrupts, queues, the packet's memory.
   private func underLoad(_ bench: Bench) throws -> [MicroFigure] {
-    var averages: [Double] = []
-    try bench.withServers([ApusPeer(form: .kernel)], sizes: [Self.size]) { servers in
+    let cases: [(what: String, size: Int, client: any Client, keepsAlive: Bool)] = [
+      ("1 KB, connections kept", Self.size, Clients.wrk, true),
+      ("1 KB, a connection each", Self.size, Clients.ab, false),
+      ("14000 B, connections kept", 14_000, Clients.wrk, true),
+    ]
+    var figures: [MicroFigure] = []
+    try bench.withServers([ApusPeer(form: .kernel)], sizes: Set(cases.map(\.size)).sorted()) { servers in
       guard let server = servers.first, let holder = server.started.kernelPartHolder else { return }
       let program = try LoadedProgram(heldBy: holder)
       let statistics = try LoadedProgram.enableStatistics()
       defer { withExtendedLifetime(statistics) {} }
-      for _ in 0..<bench.settings.repetitions {
-        let before = try program.statistics()
-        _ = try bench.run(
-          .init(server, Clients.wrk, size: Self.size, settings: bench.settings, duration_s: 1), of: server)
-        let after = try program.statistics()
-        averages.append((after.runTime_ns - before.runTime_ns) / max(1, after.runs - before.runs))
+      for (what, size, client, keepsAlive) in cases {
+        var ofPacket: [Double] = []
+        var ofRequest: [Double] = []
+        for _ in 0..<bench.settings.repetitions {
+          let before = try program.statistics()
+          let run = try bench.run(
+            .init(
+              server, client, size: size, keepsAlive: keepsAlive, settings: bench.settings, duration_s: 1), of: server)
+          let after = try program.statistics()
+          ofPacket.append((after.runTime_ns - before.runTime_ns) / max(1, after.runs - before.runs))
+          ofRequest.append((after.runTime_ns - before.runTime_ns) / Double(run.client.requests))
+        }
+        figures.append(MicroFigure("program under load: a packet, \(what) (kernel's statistics)", unit: "ns", ofPacket))
+        figures.append(MicroFigure("program under load: all packets of a request, \(what)", unit: "ns", ofRequest))
       }
     }
-    guard !averages.isEmpty else { throw SupportError("the kernel part did not start") }
-    return [MicroFigure("program: a packet, under load of hits of 1 KB (kernel's statistics)", unit: "ns", averages)]
+    guard !figures.isEmpty else { throw SupportError("the kernel part did not start") }
+    return figures
   }
 
   /// The parser the kernel part has, compiled for the host.

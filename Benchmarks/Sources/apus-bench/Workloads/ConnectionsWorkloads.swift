@@ -29,6 +29,7 @@ struct SimultaneousWorkload: Workload {
         }
       }
     }
+    bench.remark(BenchNetwork.remarkOnDescriptors)
   }
 }
 
@@ -67,6 +68,7 @@ struct IdleWorkload: Workload {
           { .init($0, Clients.wrk, size: size, settings: settings) })
       }
     }
+    bench.remark(BenchNetwork.remarkOnDescriptors)
   }
 
   private func rest(_ count: Int, at server: RunningServer, _ size: Int) throws -> [RawClient] {

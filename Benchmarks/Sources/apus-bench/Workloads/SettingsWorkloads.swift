@@ -30,7 +30,8 @@ struct HandoverWorkload: Workload {
     }
     bench.remark(
       "handover: `apus-miss` is the accept queue (the report's \"Linux way\"), `apus-copy` the copy from socket to "
-        + "socket, by Apus in user mode. A copy inside the kernel, by sockmap, is left out: no server in Debian offers it.")
+        + "socket, by Apus in user mode. A copy inside the kernel, by sockmap, is left out: no server in Debian offers it."
+    )
   }
 }
 
@@ -60,7 +61,8 @@ struct RedirectWorkload: Workload {
     }
     bench.remark(
       "redirect: siege is the client because it follows redirections; it takes most of a CPU for itself, so compare the CPU "
-        + "per request. The redirection is an answer of Apus's user half; the second connection goes straight to nginx.")
+        + "per request. The redirection is an answer of Apus's user half; the second connection goes straight to nginx."
+    )
   }
 }
 

@@ -19,7 +19,8 @@ enum Workloads {
   static let all: [any Workload] = [
     SizesWorkload(keepsAlive: true), SizesWorkload(keepsAlive: false), WireWorkload(), SerialWorkload(),
     LinksWorkload(), MixWorkload(), SimultaneousWorkload(), IdleWorkload(), OverloadWorkload(), LatencyWorkload(),
-    HandoverWorkload(), RedirectWorkload(), OnePacketWorkload(), LoggingWorkload(), TLSWorkload(), MicroWorkload(), BudgetWorkload(),
+    HandoverWorkload(), RedirectWorkload(), OnePacketWorkload(), LoggingWorkload(), TLSWorkload(), MicroWorkload(),
+    BudgetWorkload(),
   ]
 
   static let quick = ["keepalive", "close", "micro", "budget"]
