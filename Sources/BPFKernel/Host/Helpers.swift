@@ -50,6 +50,8 @@ enum Helper {
       kernel.packet.removeLast(-missing)
     }
     context.storeBytes(of: length, toByteOffset: 0, as: UInt32.self)
+    // skb_gso_reset
+    context.storeBytes(of: 0, toByteOffset: 176, as: UInt32.self)
     return 0
   }
   static func pullData(_ context: MutablePointer, _ length: UInt32) -> Int64 { 0 }
