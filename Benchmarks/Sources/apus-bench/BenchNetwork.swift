@@ -8,7 +8,7 @@ enum BenchNetwork {
   enum Link {
     /// veth as it is: as fast as the machine, and a response of the kernel's TCP is one packet of up to 64 KB.
     case plain
-    /// Both ends are held to a rate.
+    /// A router between the two holds both ways to a rate. The client's CPU does its work: a link costs a server nothing.
     case rate(Mbps: Int)
     /// Packets are no larger than on a wire, and the client puts them together again as its network card's driver would.
     case packets
@@ -17,7 +17,7 @@ enum BenchNetwork {
   static func with<Result>(
     _ cpus: CPUs, link: Link = .plain, _ body: (TestNetwork) throws -> Result
   ) throws -> Result {
-    try TestNetwork.withVeth { network in
+    try join(link, cpus) { network in
       // Where clients close first their ports are in TIME-WAIT for a minute: many ports, and those used again that
       // timestamps make safe to use again (RFC 6191).
       try network.client.set("ipv4/ip_local_port_range", to: "'1024 65535'")
@@ -30,30 +30,44 @@ enum BenchNetwork {
       let addresses = clientAddresses.map { "ip address add \($0)/24 dev eth0" }.joined(separator: "; ")
       try network.client.run(["sh", "-c", addresses]).orThrow()
       try cpus.steer(network)
-      switch link {
-      case .plain: break
-      case .rate(let rate_Mbps): try hold(network, to: rate_Mbps)
-      case .packets: try separate(network, cpus)
-      }
+      if case .packets = link { try separate(network, cpus) }
       return try body(network)
     }
+  }
+
+  private static func join<Result>(
+    _ link: Link, _ cpus: CPUs, _ body: (TestNetwork) throws -> Result
+  ) throws -> Result {
+    guard case .rate(let rate_Mbps) = link else { return try TestNetwork.withVeth(body) }
+    let client = try NetworkNamespace("client")
+    let router = try NetworkNamespace("router")
+    let server = try NetworkNamespace("server")
+    _ = try VethPair((client, "eth0", "10.77.0.2/24"), (router, "left", "10.77.0.1/24"))
+    _ = try VethPair((server, "eth0", "10.77.1.2/24"), (router, "right", "10.77.1.1/24"))
+    try client.ip("route", "add", "default", "via", "10.77.0.1")
+    try server.ip("route", "add", "default", "via", "10.77.1.1")
+    try router.set("ipv4/ip_forward", to: "1")
+    for device in ["left", "right"] {
+      try hold(device, of: router, to: rate_Mbps)
+      try cpus.steer(device, of: router, to: cpus.client)
+    }
+    return try TestNetwork.with(
+      client: client, server: server, serverAddress: "10.77.1.2", clientAddress: "10.77.0.2", between: [router], body)
   }
 
   /// Further ones of the client.
   static let clientAddresses = (10..<50).map { "10.77.0.\($0)" }
 
-  /// tc-tbf(8): a bucket at each end. It must hold what is sent in a tick of the timer, and is better no smaller than
-  /// one large segment (64 KB), which would be split.
-  private static func hold(_ network: TestNetwork, to rate_Mbps: Int) throws {
+  /// tc-tbf(8): a bucket for what leaves by a device. It must hold what is sent in a tick of the timer, and is better no
+  /// smaller than one large segment (64 KB), which would be split.
+  private static func hold(_ device: String, of namespace: NetworkNamespace, to rate_Mbps: Int) throws {
     let burst_bytes = max(65_536, rate_Mbps * 1_000_000 / 8 / 250)
-    for namespace in [network.server, network.client] {
-      try namespace.run(
-        [
-          "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "\(rate_Mbps)mbit", "burst", "\(burst_bytes)",
-          "latency", "50ms",
-        ]
-      ).orThrow()
-    }
+    try namespace.run(
+      [
+        "tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", "\(rate_Mbps)mbit", "burst", "\(burst_bytes)",
+        "latency", "50ms",
+      ]
+    ).orThrow()
   }
 
   /// No segmentation offload at the server (TSO, which veth would carry as far as the client's socket, and no wire does),

@@ -31,13 +31,16 @@ struct CPUs {
   /// Receive packet steering: what arrives at a device is worked on by one CPU whoever has sent it. Without it veth
   /// would have the sender's CPU do the receiver's work.
   func steer(_ network: TestNetwork) throws {
-    for (namespace, cpu) in [(network.server, server), (network.client, client)] {
-      // A mask in hexadecimal, in words of 32 bits.
-      let mask = String(1 << (cpu % 32), radix: 16) + String(repeating: ",00000000", count: cpu / 32)
-      try namespace.run(
-        ["sh", "-c", "for q in /sys/class/net/eth0/queues/rx-*; do echo \(mask) > $q/rps_cpus; done"]
-      ).orThrow()
-    }
+    try steer("eth0", of: network.server, to: server)
+    try steer("eth0", of: network.client, to: client)
+  }
+
+  func steer(_ device: String, of namespace: NetworkNamespace, to cpu: Int) throws {
+    // A mask in hexadecimal, in words of 32 bits.
+    let mask = String(1 << (cpu % 32), radix: 16) + String(repeating: ",00000000", count: cpu / 32)
+    try namespace.run(
+      ["sh", "-c", "for q in /sys/class/net/\(device)/queues/rx-*; do echo \(mask) > $q/rps_cpus; done"]
+    ).orThrow()
   }
 
   func time(of cpu: Int) throws -> CPUTime {

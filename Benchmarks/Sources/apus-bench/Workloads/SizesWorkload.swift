@@ -103,8 +103,9 @@ struct LinksWorkload: Workload {
       }
     }
     bench.remark(
-      "links: sizes of which a link cannot bring each connection one within a run are left out. `kernelHits` as in `mix`: "
-        + "a connection that loses many packets is handed over.")
+      "links: a router between the two, on the client's CPU, holds both ways to the rate. Sizes of which a link cannot bring "
+        + "each connection one within a run are left out. `kernelHits` as in `mix`: a connection that loses many packets is "
+        + "handed over.")
   }
 }
 
