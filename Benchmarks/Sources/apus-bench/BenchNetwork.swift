@@ -103,10 +103,10 @@ enum BenchNetwork {
   static func raiseDescriptorLimit() -> Int {
     var limit = rlimit()
     getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    var wanted = rlimit(rlim_cur: max(descriptors, limit.rlim_max), rlim_max: max(descriptors, limit.rlim_max))
-    if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &wanted) == 0 { return Int(wanted.rlim_cur) }
-    limit.rlim_cur = limit.rlim_max
-    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    for most in [max(descriptors, limit.rlim_max), limit.rlim_max] {
+      (limit.rlim_cur, limit.rlim_max) = (most, most)
+      if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 { break }
+    }
     return Int(limit.rlim_cur)
   }
 
